@@ -1,0 +1,93 @@
+# Every target sets up what it needs in $(VENV) and finds it done the next time. `make` alone lists the targets.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+UV_VERSION := 0.13.9
+PYTEST_ARGS ?=
+TORCH_PIP_ARGS ?=
+LOCK_ARGS ?=
+
+# What has been installed is marked by a file named after the content that asked for it, so that neither a checkout
+# nor a `touch` installs anything again, and going back to an older lock file does.
+DONE := $(VENV)/.done
+fingerprint = $(shell cat $(1) 2>/dev/null | cksum | tr ' ' '-')
+RUNTIME := $(DONE)/runtime-$(call fingerprint,requirements/runtime.txt)
+PACKAGE := $(DONE)/package-$(call fingerprint,pyproject.toml)
+TOOLS := $(DONE)/tools-$(call fingerprint,requirements/test.txt)
+TORCH := $(DONE)/torch-$(call fingerprint,pyproject.toml requirements/test.txt)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo test check format bench lock clean distclean browser java
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: $(RUNTIME) $(PACKAGE) ## replay a real stream and a fleet of 200 with labelled faults, and write the reports
+	@$(BIN)/driftline demo
+
+test: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) browser java check ## everything that a change must pass: check, then all tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) ## format, lint, types and imports
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(TOOLS) ## format, and fix what can be fixed without thought
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) ## measure the engine beside its peers; a table, also kept as JSON
+	$(BIN)/python -m tests.benchmarks
+
+lock: | $(BIN)/python ## write the lock files anew (LOCK_ARGS=--upgrade takes newer versions)
+	$(BIN)/python -m venv .make/lock
+	.make/lock/bin/python -m pip --disable-pip-version-check install -q uv==$(UV_VERSION)
+	$(call compile,requirements/runtime.txt,--group build)
+	$(call compile,requirements/test.txt,--group build --group test --constraints requirements/runtime.txt)
+compile = UV_CUSTOM_COMPILE_COMMAND="make lock" .make/lock/bin/uv pip compile -q $(LOCK_ARGS) --universal \
+	--python-version 3.11 --fork-strategy fewest --generate-hashes $(2) --output-file $(1) pyproject.toml
+
+clean: ## remove caches and build products; the virtual environment and the compiled kernels (~/.cache/driftline) stay
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .make build dist
+	find detectors pipeline tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## remove the virtual environment as well
+	rm -rf $(VENV)
+
+browser: $(RUNTIME) $(TOOLS)
+	@$(BIN)/python -m tests.capabilities browser || sh scripts/install-chromium.sh
+
+java:
+	@command -v java >/dev/null || echo "found no java; expected Java 17 or newer for the broker tests to come; nothing needs it yet"
+
+$(BIN)/python:
+	@python=$$(PYTHON="$(PYTHON)" sh scripts/find-python.sh) && echo "Making $(VENV) with $$python" \
+		&& { "$$python" -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }; }
+
+$(RUNTIME): | $(BIN)/python
+	@PYTHON=$(BIN)/python sh scripts/find-python.sh "remove it with make distclean" >/dev/null
+	@echo "Installing the locked packages for running ..."
+	@$(PIP) install -q --require-hashes -r requirements/runtime.txt
+	@mkdir -p $(DONE) && rm -f $(DONE)/runtime-* && touch $@
+
+$(PACKAGE): | $(RUNTIME)
+	@$(PIP) install -q --no-deps --no-build-isolation --editable .
+	@rm -f $(DONE)/package-* && touch $@
+
+$(TOOLS): | $(RUNTIME)
+	@echo "Installing the locked packages for testing ..."
+	@$(PIP) install -q --require-hashes -r requirements/test.txt
+	@rm -f $(DONE)/tools-* && touch $@
+
+# torch stays out of the lock files (docs/decisions/0001-lock-files-and-torch.md); the constraints keep it from moving
+# any locked version.
+$(TORCH): | $(TOOLS)
+	@echo "Installing torch (several GB with CUDA; README.md tells how to take the CPU build) ..."
+	@$(PIP) freeze -q --exclude-editable > $(DONE)/constraints.txt
+	@$(PIP) install -q --no-build-isolation --constraint $(DONE)/constraints.txt $(TORCH_PIP_ARGS) --editable '.[train]'
+	@rm -f $(DONE)/torch-* && touch $@

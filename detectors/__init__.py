@@ -1,0 +1,1 @@
+"""Pure computation: arrays in, arrays out. No clock, environment, file, socket or log."""

@@ -1,0 +1,127 @@
+"""The detector: a network, a profile and a decision rule, made ready to score points of many lanes."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from detectors.episodes import Decision
+from detectors.features import INPUTS
+from detectors.kernel import Verdicts, Weights, walk
+from detectors.layout import STREAMS, Plan, Profile, Slab, lane_dtype, make_plan, view_lanes
+from detectors.network import Network
+
+BAND = 0.95
+"""Nominal coverage of the band around the expected value."""
+SCORED_HORIZONS = (1, 8, 32, 96)
+_BAND_STEPS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """Scores points of lanes held in a slab.
+
+    Attributes:
+        network: the shared forecaster.
+        profile: what a lane remembers.
+        decision: how scores become verdicts.
+    """
+
+    network: Network
+    profile: Profile
+    decision: Decision
+    plan: Plan = field(init=False)
+    _weights: Weights = field(init=False, repr=False)
+    _streams: NDArray[np.int64] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.network.inputs != INPUTS:
+            raise ValueError(f"found a network of {self.network.inputs} inputs, expected {INPUTS}")
+        missing = set(SCORED_HORIZONS) - set(self.network.horizons)
+        if missing:
+            raise ValueError(f"found horizons {self.network.horizons}, expected {SCORED_HORIZONS} among them")
+        object.__setattr__(self, "plan", make_plan(self.profile, self.network.layers, self.network.hidden))
+        object.__setattr__(self, "_weights", _arrange(self.network))
+        streams = np.array([STREAMS.index(name) for name in self.profile.streams])
+        object.__setattr__(self, "_streams", streams)
+
+    @property
+    def lane_dtype(self) -> np.dtype[Any]:
+        """The arrays that a slab needs for this detector."""
+        return lane_dtype(self.profile, self.network.layers, self.network.hidden)
+
+    def score(
+        self,
+        slab: Slab,
+        rows: NDArray[np.int64],
+        time_us: NDArray[np.int64],
+        values: NDArray[np.float64],
+        positions: NDArray[np.int64],
+    ) -> Verdicts:
+        """Verdicts of points (n,) in order; updates the lanes' rows of `slab` in place.
+
+        Args:
+            slab: state of the lanes, see `detectors.layout`.
+            rows: lane of each point.
+            time_us: event time of each point in microseconds, rising within a lane.
+            values: finite values.
+            positions: position of the record each point came from.
+        """
+        n, streams, window = len(rows), len(self._streams), self.profile.window
+        verdicts = Verdicts(
+            score=np.empty(n, np.float32),
+            threshold=np.empty(n, np.float32),
+            expected=np.empty(n),
+            lower=np.empty(n),
+            upper=np.empty(n),
+            surprise=np.empty(n, np.float32),
+            points=np.empty(n, np.int32),
+            gap=np.empty(n, np.bool_),
+            flagged=np.empty(n, np.bool_),
+            event=np.empty(n, np.int8),
+            episode=np.empty(n, np.int64),
+            event_point=np.empty(n, np.int64),
+            event_opened_us=np.empty(n, np.int64),
+            event_peak=np.empty(n, np.float32),
+            event_points=np.empty(n, np.int32),
+            event_novelty=np.empty((n, streams), np.float32),
+            event_window=np.empty((n, window)),
+        )
+        events = walk(
+            view_lanes(slab), self.plan, self._streams, self._weights, self.decision, rows, time_us, values, positions,
+            verdicts,
+        )  # fmt: skip
+        return verdicts._replace(
+            event_point=verdicts.event_point[:events],
+            event_opened_us=verdicts.event_opened_us[:events],
+            event_peak=verdicts.event_peak[:events],
+            event_points=verdicts.event_points[:events],
+            event_novelty=verdicts.event_novelty[:events].copy(),
+            event_window=verdicts.event_window[:events].copy(),
+        )
+
+
+def _arrange(network: Network) -> Weights:
+    """The network's arrays as the kernel walks them: gates i, f, o, g side by side, and only the read-outs it uses."""
+    size = network.hidden
+    gates = np.r_[0:size, size : 2 * size, 3 * size : 4 * size, 2 * size : 3 * size]  # from torch's i, f, g, o
+    arrays = network.arrays
+    stacked = [
+        np.ascontiguousarray(
+            np.concatenate([arrays[f"weight_ih_l{k}"].T, arrays[f"weight_hh_l{k}"].T])[:, gates], dtype=np.float32
+        )
+        for k in range(network.layers)
+    ]
+    count, at = len(network.horizons), network.horizons.index
+    used = [at(h) for h in SCORED_HORIZONS] + [count + at(h) for h in (1, 32, 96)] + [2 * count + at(1)]
+    freedom = 1.0 / np.linspace(0, 1, _BAND_STEPS).clip(1e-9)
+    return Weights(
+        input_layer=stacked[0],
+        upper_layers=np.array(stacked[1:], np.float32).reshape(network.layers - 1, 2 * size, 4 * size),
+        bias=np.ascontiguousarray([arrays[f"bias_l{k}"][gates] for k in range(network.layers)], dtype=np.float32),
+        head=np.ascontiguousarray(arrays["head_weight"][used].T, dtype=np.float32),
+        head_bias=np.ascontiguousarray(arrays["head_bias"][used], dtype=np.float32),
+        band=stdtrit(freedom, 0.5 + BAND / 2),
+    )

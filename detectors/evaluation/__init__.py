@@ -1,0 +1,1 @@
+"""How good a detector is: scores of labelled streams, as pure functions of arrays."""

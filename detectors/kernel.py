@@ -1,0 +1,308 @@
+"""The scoring kernel: walks the points of a micro-batch in order and updates each one's lane in place.
+
+One point at a time and one order of summation make every result independent of how the stream was cut into batches, of
+what other lanes do, and of how many processes share the work.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.compiled import compiled
+from detectors.episodes import CLOSED, NOTHING, is_learned, threshold_of, track_episode
+from detectors.features import INPUTS, MEAN_SEASONAL_DIFFERENCE, SEASONAL_DIFFERENCE, next_seasonal, observe
+from detectors.layout import STREAMS
+from detectors.lstm import SCORED_OUTPUTS, lstm_step, lstm_step_4, read_out
+from detectors.minifloat import load, store
+from detectors.normalise import FRAME_AFTER, scale_of
+from detectors.novelty import forget, is_uncommon, mean_weight, novelty, rarity_scale, remember, remembered
+
+BLOCK = 4
+"""Lanes that step through the LSTM together."""
+
+
+class Weights(NamedTuple):
+    """The network as the kernel walks it; see `detectors.lstm`."""
+
+    input_layer: NDArray[np.float32]  # (INPUTS + H, 4H)
+    upper_layers: NDArray[np.float32]  # (layers - 1, H + H, 4H)
+    bias: NDArray[np.float32]  # (layers, 4H)
+    head: NDArray[np.float32]  # (H + INPUTS, SCORED_OUTPUTS)
+    head_bias: NDArray[np.float32]  # (SCORED_OUTPUTS,)
+    band: NDArray[np.float64]  # Student-t quantile of the band at equal steps of 1 / degrees of freedom from 0 to 1
+
+
+class Work(NamedTuple):
+    """Scratch of the kernel, for a block of lanes that step together."""
+
+    h: NDArray[np.float32]  # (layers, BLOCK, H)
+    c: NDArray[np.float32]  # (layers, BLOCK, H)
+    gates: NDArray[np.float32]  # (BLOCK, 4H)
+    out: NDArray[np.float32]  # (BLOCK, SCORED_OUTPUTS)
+    inputs: NDArray[np.float32]  # (BLOCK, INPUTS)
+    derived: NDArray[np.float64]  # (BLOCK, derived streams)
+
+
+class Verdicts(NamedTuple):
+    """What the kernel says of each point (n,), and of each point with an episode event (m <= n)."""
+
+    score: NDArray[np.float32]  # nan while warming
+    threshold: NDArray[np.float32]
+    expected: NDArray[np.float64]  # one-step forecast, in the units of the value; nan for none
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    surprise: NDArray[np.float32]  # one-step residual in units of its forecast scale; nan for none
+    points: NDArray[np.int32]  # points of the lane before this one
+    gap: NDArray[np.bool_]
+    flagged: NDArray[np.bool_]
+    event: NDArray[np.int8]
+    episode: NDArray[np.int64]  # position of the record that opened the point's episode; -1 for none
+    event_point: NDArray[np.int64]  # (m,)
+    event_opened_us: NDArray[np.int64]  # (m,) event time of the record that opened the episode
+    event_peak: NDArray[np.float32]  # (m,) highest score of the episode so far
+    event_points: NDArray[np.int32]  # (m,) flagged points of the episode so far
+    event_novelty: NDArray[np.float32]  # (m, streams)
+    event_window: NDArray[np.float64]  # (m, window), newest last, in the units of the value; nan before the first
+
+
+@compiled
+def _advance_block(hidden, rows, plan, weights, work):
+    """One LSTM step and read-out for the lanes of a block (1 to 4 distinct rows), in place."""
+    layers, size, count = plan.layers, plan.hidden, len(rows)
+    h, c = work.h, work.c
+    for i in range(count):
+        for layer in range(layers):
+            for j in range(size):
+                h[layer, i, j] = load(hidden[rows[i], layer * size + j])
+                c[layer, i, j] = load(hidden[rows[i], (layers + layer) * size + j])
+    for layer in range(layers):
+        x = work.inputs if layer == 0 else work.h[layer - 1]
+        w = weights.input_layer if layer == 0 else weights.upper_layers[layer - 1]
+        b = weights.bias[layer]
+        if count == BLOCK:
+            lstm_step_4(x, h[layer], c[layer], w, b, work.gates)
+        else:
+            for i in range(count):
+                lstm_step(x[i], h[layer, i], c[layer, i], w, b, work.gates[i])
+    for i in range(count):
+        read_out(work.inputs[i], h[layers - 1, i], weights.head, weights.head_bias, work.out[i])
+        for layer in range(layers):
+            for j in range(size):
+                hidden[rows[i], layer * size + j] = store(hidden, h[layer, i, j])
+                hidden[rows[i], (layers + layer) * size + j] = store(hidden, c[layer, i, j])
+
+
+@compiled
+def _keep_forecasts(lane, rings, plan, inputs, out):
+    """Put the new forecasts where the points that answer them will look."""
+    level = inputs[0]
+    points = lane.points
+    lane.location_1 = out[0] + level
+    lane.log_scale_1 = min(max(out[4], np.float32(-9)), np.float32(4)) - np.float32(1)
+    lane.freedom_1 = np.float32(math.log1p(math.exp(min(out[7], 30.0))) + 1.1)
+    if plan.forecast_8 >= 0:
+        rings[plan.forecast_8 + points % 8] = store(rings, out[1] + level)
+    if plan.forecast_32 >= 0 and points % plan.stride_32 == 0:
+        i = (points // plan.stride_32) % (32 // plan.stride_32)
+        rings[plan.forecast_32 + i] = store(rings, out[2] + level)
+        if plan.log_scale_32 >= 0:
+            scale = min(max(out[5], np.float32(-9)), np.float32(4)) - np.float32(1)
+            rings[plan.log_scale_32 + i] = store(rings, scale)
+    if plan.forecast_96 >= 0 and points % plan.stride_96 == 0:
+        i = (points // plan.stride_96) % (96 // plan.stride_96)
+        rings[plan.forecast_96 + i] = store(rings, out[3] + level)
+        if plan.log_scale_96 >= 0:
+            scale = min(max(out[6], np.float32(-9)), np.float32(4)) - np.float32(1)
+            rings[plan.log_scale_96 + i] = store(rings, scale)
+
+
+@compiled
+def _forecast(lane, band):
+    """(expected, lower, upper) of the lane's next value, in its units."""
+    scale = scale_of(lane)
+    place = min(max(1.0 / np.float64(lane.freedom_1), 0.0), 1.0) * (len(band) - 1)
+    i = min(int(place), len(band) - 2)
+    reach = (band[i] + (band[i + 1] - band[i]) * (place - i)) * math.exp(np.float64(lane.log_scale_1))
+    location = min(max(np.float64(lane.location_1), -50.0), 50.0)
+    return (
+        lane.mean + scale * math.sinh(location),
+        lane.mean + scale * math.sinh(max(location - reach, -50.0)),
+        lane.mean + scale * math.sinh(min(location + reach, 50.0)),
+    )
+
+
+@compiled
+def _score(lane, tails, counts, means, plan, streams, derived, warm_up, novelties):
+    """Score of a point against what its lane remembers; fills `novelties` (streams,). 0 while warming.
+
+    A stream that has nothing to say of this point (NaN) is left out, and one that began later than the lane is as young
+    as it is: it is not scored before a warm-up of its own.
+    """
+    novelties[:] = 0.0
+    points, size = lane.points, plan.tail_size
+    if points < warm_up:
+        return 0.0
+    total = remembered(points - FRAME_AFTER, plan.generation)
+    seasonal_total = min(np.int64(lane.seasonal_points), total)
+    log_total, seasonal_log_total = math.log10(total + 1.0), math.log10(seasonal_total + 1.0)
+    scale, seasonal_scale = rarity_scale(points), rarity_scale(lane.seasonal_points)
+    power = 0.0
+    for s in range(len(streams)):
+        stream, base = streams[s], s * 4 * size
+        seasonal = stream in (SEASONAL_DIFFERENCE, MEAN_SEASONAL_DIFFERENCE)
+        if seasonal and (math.isnan(derived[stream]) or lane.seasonal_points < warm_up):
+            continue
+        stored = store(tails, derived[stream])
+        if is_uncommon(stored, tails, counts, base, size, means[s]):
+            value = novelty(
+                stored, tails, counts, base, size, means[s],
+                seasonal_log_total if seasonal else log_total, seasonal_scale if seasonal else scale,
+            )  # fmt: skip
+            novelties[s] = value
+            square = value * value
+            fourth = square * square
+            power += fourth * fourth
+    return math.sqrt(math.sqrt(math.sqrt(power)))
+
+
+@compiled
+def _remember(lane, tails, counts, means, plan, streams, derived, learned):
+    """Take a point into what its lane remembers; one that is not to be learned only makes the lane older."""
+    size, generation = plan.tail_size, plan.generation
+    age = lane.points - FRAME_AFTER
+    if age < 0:
+        return
+    current = (age // generation) & 1
+    ends = (age + 1) % generation == 0
+    weight, seasonal_weight = mean_weight(age), mean_weight(lane.seasonal_points)
+    for s in range(len(streams)):
+        stream, base = streams[s], s * 4 * size
+        if learned and not math.isnan(derived[stream]):
+            seasonal = stream in (SEASONAL_DIFFERENCE, MEAN_SEASONAL_DIFFERENCE)
+            stored = store(tails, derived[stream])
+            means[s] += (seasonal_weight if seasonal else weight) * (np.float64(load(stored)) - means[s])
+            remember(stored, tails, counts, base, size, current)
+        if ends:
+            forget(counts, base, size, 1 - current)
+    if not math.isnan(derived[SEASONAL_DIFFERENCE]):
+        lane.seasonal_points = next_seasonal(lane.seasonal_points)
+
+
+@compiled
+def _copy_window(lane, window, out):
+    """Write the window in the units of the value, newest last; called before the newest point is counted."""
+    size = len(window)
+    scale = np.float64(lane.frame_scale) if lane.frame_scale > 0 else 1.0
+    for back in range(size):
+        have = back <= lane.points
+        stored = np.float64(load(window[(lane.points - back) % size]))
+        out[size - 1 - back] = lane.frame_mean + scale * stored if have else np.nan
+
+
+@compiled
+def _receive(lane, rings, window, plan, band, value, time_us, derived, inputs):
+    """Compare a point with its pending forecast, then take it into its lane's front end.
+
+    Returns:
+        Whether it came after a gap; the expected value and its band; the surprise. The last four are NaN without
+        forecast.
+    """
+    expected = lower = upper = surprise = np.nan
+    if lane.run > 0:
+        expected, lower, upper = _forecast(lane, band)
+    location, log_scale = np.float64(lane.location_1), np.float64(lane.log_scale_1)
+    gap = observe(lane, rings, window, plan, value, time_us, derived, inputs)
+    if gap:
+        expected = lower = upper = np.nan
+    elif not math.isnan(expected):
+        surprise = (np.float64(inputs[0]) - location) * math.exp(-log_scale)
+    return gap, expected, lower, upper, surprise
+
+
+@compiled
+def _block_at(rows, start):
+    """End of the run of at most `BLOCK` distinct rows that begins at `start`."""
+    end = start + 1
+    while end < min(start + BLOCK, len(rows)):
+        for i in range(start, end):
+            if rows[i] == rows[end]:
+                return end
+        end += 1
+    return end
+
+
+@compiled
+def walk(lanes, plan, streams, weights, decision, rows, time_us, values, positions, verdicts):
+    """Score points in order; returns how many episode events there were.
+
+    Up to four neighbouring points of different lanes go through the LSTM together, which changes no bit of any.
+
+    Args:
+        lanes: arrays of the slab, updated in place.
+        streams: (S,) derived streams that the profile scores.
+        rows: (n,) row of each point's lane.
+        time_us: (n,) event time, rising within a lane.
+        values: (n,) finite values.
+        positions: (n,) position of each point's record.
+        verdicts: filled.
+    """
+    layers, size = plan.layers, plan.hidden
+    work = Work(
+        np.empty((layers, BLOCK, size), np.float32),
+        np.empty((layers, BLOCK, size), np.float32),
+        np.empty((BLOCK, 4 * size), np.float32),
+        np.empty((BLOCK, SCORED_OUTPUTS), np.float32),
+        np.empty((BLOCK, INPUTS), np.float32),
+        np.empty((BLOCK, len(STREAMS))),
+    )
+    novelties = np.zeros(len(streams))
+    events = start = 0
+    while start < len(rows):
+        end = _block_at(rows, start)
+        for n in range(start, end):
+            row, i = rows[n], n - start
+            lane = lanes.scalars[row]
+            verdicts.points[n] = lane.points
+            (
+                verdicts.gap[n], verdicts.expected[n], verdicts.lower[n], verdicts.upper[n], verdicts.surprise[n],
+            ) = _receive(
+                lane, lanes.rings[row], lanes.window[row], plan, weights.band, values[n], time_us[n], work.derived[i],
+                work.inputs[i],
+            )  # fmt: skip
+        _advance_block(lanes.hidden, rows[start:end], plan, weights, work)
+        for n in range(start, end):
+            row, i = rows[n], n - start
+            lane, window = lanes.scalars[row], lanes.window[row]
+            _keep_forecasts(lane, lanes.rings[row], plan, work.inputs[i], work.out[i])
+            score = _score(
+                lane, lanes.tails[row], lanes.tail_counts[row], lanes.tail_means[row], plan, streams, work.derived[i],
+                decision.warm_up, novelties,
+            )  # fmt: skip
+            threshold = threshold_of(decision, lane.points)
+            flagged_before = lane.episode_points
+            flagged, event, episode = False, NOTHING, np.int64(-1)
+            if lane.points >= decision.warm_up:
+                flagged, event = track_episode(lane, window, decision, score, threshold, positions[n])
+                if lane.episode_points > 0 or event >= CLOSED:
+                    episode = lane.episode_position
+            else:
+                score = np.nan
+            _remember(
+                lane, lanes.tails[row], lanes.tail_counts[row], lanes.tail_means[row], plan, streams, work.derived[i],
+                is_learned(lane, decision, threshold, flagged, work.inputs[i, 0]),
+            )  # fmt: skip
+            verdicts.score[n], verdicts.threshold[n] = score, threshold
+            verdicts.flagged[n], verdicts.event[n], verdicts.episode[n] = flagged, event, episode
+            if event != NOTHING:
+                verdicts.event_point[events] = n
+                verdicts.event_opened_us[events] = lane.episode_us
+                verdicts.event_peak[events] = lane.peak_score
+                verdicts.event_points[events] = max(flagged_before, lane.episode_points)
+                verdicts.event_novelty[events] = novelties
+                _copy_window(lane, window, verdicts.event_window[events])
+                events += 1
+            lane.points += 1
+        start = end
+    return events

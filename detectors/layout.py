@@ -1,0 +1,253 @@
+"""Lane state layout: what a lane remembers, as one row of fixed width, and the profiles that fix the width.
+
+A *lane* is one (key, field). All lanes of a partition live in one slab, a handful of arrays with a row per lane; the
+scoring kernel reads and writes the rows in place. A row is the same bytes wherever it lies, so it can be copied out,
+saved, put back and go on where it left off. A row of zeros is a lane that has seen nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+StreamName = Literal[
+    "value", "increment",
+    "residual_1", "residual_8", "residual_32", "residual_96",
+    "mean_residual_8", "mean_residual_32", "mean_residual_96",
+    "mean_surprise_1", "mean_surprise_32", "mean_surprise_96",
+    "spread_10", "spread_40", "mean_10", "mean_40",
+    "seasonal_difference", "mean_seasonal_difference",
+]  # fmt: skip
+STREAMS: tuple[StreamName, ...] = get_args(StreamName)
+
+RING_LENGTHS = {
+    "forecast_8": 8,
+    "mean_residual_8": 10,
+    "mean_residual_32": 20,
+    "mean_residual_96": 40,
+    "mean_surprise_1": 10,
+    "mean_surprise_32": 20,
+    "mean_surprise_96": 40,
+    "mean_seasonal_difference": 20,
+}
+"""Length of each moving-mean ring in points, and of the ring of pending 8-step forecasts."""
+
+SCALARS = np.dtype(
+    [
+        ("last_time_us", "i8"),  # event time of the newest point
+        ("episode_position", "i8"),  # position and event time of the record that opened the episode
+        ("episode_us", "i8"),
+        ("mean", "f8"),  # normaliser, in the units of the value
+        ("variance", "f8"),
+        ("previous", "f8"),  # newest value
+        ("frame_mean", "f8"),  # value frame: rings and tails hold (value - frame_mean) / frame_scale
+        ("frame_scale", "f4"),  # 0 until frozen
+        ("magnitude", "f4"),  # largest |value| among the first points, which sets the floor of the scale
+        ("interval_us", "f4"),  # estimated sampling interval, 0 until known
+        ("location_1", "f4"),  # pending one-step forecast: Student-t location, log scale, degrees of freedom
+        ("log_scale_1", "f4"),
+        ("freedom_1", "f4"),
+        ("day_sum", "f4"),  # value being averaged into the current slot of the day, in frame units
+        ("day_replaced", "f4"),  # what the slot written last held before
+        ("week_sum", "f4"),
+        ("week_replaced", "f4"),
+        ("alert_score", "f4"),  # score of the last alert
+        ("peak_score", "f4"),  # of the episode
+        ("level_before", "f4"),  # of the episode: mean and spread of the window when it opened, in frame units
+        ("spread_before", "f4"),
+        ("points", "i4"),  # points seen
+        ("episode_points", "i4"),  # flagged points of the episode; 0 when none is open
+        ("since_alert", "i2"),  # one more than the points since the last alert, saturating; 0 before the first
+        ("seasonal_points", "i2"),  # seasonal differences seen; wraps between large counts
+        ("day_count", "i2"),
+        ("day_slot", "i2"),
+        ("week_count", "i2"),
+        ("week_slot", "i2"),
+        ("run", "i2"),  # points since the last gap, saturating
+        ("quiet", "i2"),  # points since the last flagged point of the episode, saturating
+    ],
+    align=True,
+)
+"""The scalars of a lane; the same for every profile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a lane remembers and how exactly; with the network and the windows it decides the bytes per lane.
+
+    Attributes:
+        name: as users select it.
+        streams: derived streams whose novelty is scored.
+        tail_size: distinct extreme values kept on each side, in each of two generations, for each stream.
+        generation: points after which a stream's older generation is forgotten.
+        day_slots: slots of the day for the look-back of one day.
+        week_slots: slots of the week; 0 for none.
+        stride_32: every how many points a 32-step forecast is kept.
+        stride_96: every how many points a 96-step forecast is kept.
+        window: points of the lane kept as they are.
+        compact_rings: rings in 16 bits.
+        compact_tails: tails in 16 bits.
+        compact_hidden: (h, c) in 16 bits, rounded after each step.
+    """
+
+    name: str
+    streams: tuple[StreamName, ...] = STREAMS
+    tail_size: int = 4
+    generation: int = 4000
+    day_slots: int = 96
+    week_slots: int = 168
+    stride_32: int = 1
+    stride_96: int = 1
+    window: int = 64
+    compact_rings: bool = True
+    compact_tails: bool = True
+    compact_hidden: bool = False
+
+    def __post_init__(self) -> None:
+        unknown = set(self.streams) - set(STREAMS)
+        if unknown or not self.streams:
+            raise ValueError(f"found streams {self.streams}, expected some of {STREAMS}")
+        if self.window < max(RING_LENGTHS.values()):
+            raise ValueError(f"found a window of {self.window} points, expected at least {max(RING_LENGTHS.values())}")
+        if 32 % self.stride_32 or 96 % self.stride_96:
+            raise ValueError(
+                f"found forecast strides {self.stride_32} and {self.stride_96}, expected divisors of 32 and of 96"
+            )
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile("accurate", day_slots=288, week_slots=336, compact_rings=False, compact_tails=False),
+        Profile("balanced"),
+        Profile(
+            "dense",
+            streams=(
+                "value", "increment", "residual_1", "spread_40", "mean_40", "residual_32",
+                "mean_residual_32", "mean_residual_96", "mean_surprise_96", "seasonal_difference",
+            ),
+            tail_size=2,
+            day_slots=48,
+            week_slots=0,
+            stride_32=2,
+            stride_96=4,
+            window=40,
+            compact_hidden=True,
+        ),
+    )
+}  # fmt: skip
+"""The profiles users choose from by name."""
+
+
+class Plan(NamedTuple):
+    """Offsets and sizes that the kernel walks a row by; integers, all in elements. -1 is an absent ring."""
+
+    layers: int
+    hidden: int
+    window: int
+    generation: int
+    tail_size: int
+    day_slots: int
+    week_slots: int
+    stride_32: int
+    stride_96: int
+    day: int
+    week: int
+    forecast_8: int
+    forecast_32: int
+    forecast_96: int
+    log_scale_32: int
+    log_scale_96: int
+    mean_residual_8: int
+    mean_residual_32: int
+    mean_residual_96: int
+    mean_surprise_1: int
+    mean_surprise_32: int
+    mean_surprise_96: int
+    mean_seasonal_difference: int
+    rings: int
+
+
+Slab = dict[str, NDArray[Any]]
+"""State of many lanes: arrays by name, each with a leading lane axis."""
+
+
+class Lanes(NamedTuple):
+    """The detector's arrays of a slab, as the kernel takes them."""
+
+    scalars: NDArray[Any]  # (lanes,) of SCALARS
+    hidden: NDArray[Any]  # (lanes, 2 * layers * H): h of each layer, then c of each layer
+    rings: NDArray[Any]  # (lanes, plan.rings)
+    window: NDArray[Any]  # (lanes, window), frame units, point t at t % window
+    tails: NDArray[Any]  # (lanes, streams * 4 * tail_size): [stream][upper, lower][generation][rank], lower negated
+    tail_counts: NDArray[np.uint16]  # (lanes, streams * 4 * tail_size): how often the value of that rank was seen
+    tail_means: NDArray[np.float32]  # (lanes, streams)
+
+
+def make_plan(profile: Profile, layers: int, hidden: int) -> Plan:
+    """Where each ring of a row starts, for this profile and an LSTM of this size."""
+    needed = set(profile.streams)
+    surprises = {32: "mean_surprise_32" in needed, 96: "mean_surprise_96" in needed}
+    residuals = {h: bool(needed & {f"residual_{h}", f"mean_residual_{h}", f"mean_surprise_{h}"}) for h in (8, 32, 96)}
+    lengths = {
+        "day": profile.day_slots,
+        "week": profile.week_slots,
+        "forecast_8": RING_LENGTHS["forecast_8"] * residuals[8],
+        "forecast_32": 32 // profile.stride_32 * residuals[32],
+        "forecast_96": 96 // profile.stride_96 * residuals[96],
+        "log_scale_32": 32 // profile.stride_32 * surprises[32],
+        "log_scale_96": 96 // profile.stride_96 * surprises[96],
+    } | {name: length * (name in needed) for name, length in RING_LENGTHS.items() if name != "forecast_8"}
+    offsets, used = {}, 0
+    for name, length in lengths.items():
+        offsets[name] = used if length else -1
+        used += length
+    return Plan(
+        layers=layers,
+        hidden=hidden,
+        window=profile.window,
+        generation=profile.generation,
+        tail_size=profile.tail_size,
+        day_slots=profile.day_slots,
+        week_slots=profile.week_slots,
+        stride_32=profile.stride_32,
+        stride_96=profile.stride_96,
+        rings=used,
+        **offsets,
+    )
+
+
+def lane_dtype(profile: Profile, layers: int, hidden: int) -> np.dtype[Any]:
+    """Every array of a slab, by name, as a field of one row; other owners may append theirs."""
+    plan = make_plan(profile, layers, hidden)
+    tails = len(profile.streams) * 4 * profile.tail_size
+    ring = "i2" if profile.compact_rings else "f4"
+    tail = "i2" if profile.compact_tails else "f4"
+    state = "i2" if profile.compact_hidden else "f4"
+    return np.dtype(
+        [
+            ("scalars", SCALARS),
+            ("hidden", state, (2 * layers * hidden,)),
+            ("rings", ring, (plan.rings,)),
+            ("window", state, (profile.window,)),
+            ("tails", tail, (tails,)),
+            ("tail_counts", "u2", (tails,)),
+            ("tail_means", "f4", (len(profile.streams),)),
+        ]
+    )
+
+
+def allocate(row: np.dtype[Any], lanes: int) -> Slab:
+    """A slab of `lanes` rows that have seen nothing.
+
+    Args:
+        row: dtype with one field per array, see `lane_dtype`.
+        lanes: rows.
+    """
+    return {name: np.zeros((lanes, *row[name].shape), row[name].base) for name in row.names or ()}
+
+
+def view_lanes(slab: Slab) -> Lanes:
+    """The detector's arrays of a slab."""
+    return Lanes(*(slab[name] for name in Lanes._fields))

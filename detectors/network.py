@@ -1,0 +1,83 @@
+"""The weights of the shared forecaster: an LSTM with a linear head that gives a Student-t forecast per horizon.
+
+From the last layer's h and the inputs of the step, the head gives for each horizon a raw location, log scale and number
+of degrees of freedom. Training and scoring read them alike:
+
+    mu = raw + inputs[0],  log_sigma = clip(raw, -9, 4) - 1,  nu = softplus(raw) + 1.1
+
+`inputs[0]` is the normalised current value, so that an untrained network forecasts no change.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+Weights = NDArray[np.float32]
+
+HORIZONS = (1, 2, 4, 8, 32, 96)
+LOG_SIGMA_RANGE = (-9.0, 4.0)
+LOG_SIGMA_SHIFT = -1.0
+LEAST_NU = 1.1
+
+
+def weight_shapes(layers: int, hidden: int, inputs: int, horizons: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    """Shape of every array of a network, by name; gates along the first axis in torch's order i, f, g, o."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in range(layers):
+        shapes[f"weight_ih_l{layer}"] = (4 * hidden, hidden if layer else inputs)
+        shapes[f"weight_hh_l{layer}"] = (4 * hidden, hidden)
+        shapes[f"bias_l{layer}"] = (4 * hidden,)
+    shapes["head_weight"] = (3 * len(horizons), hidden + inputs)
+    shapes["head_bias"] = (3 * len(horizons),)
+    return shapes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """A forecaster's size and weights; checked when made, and its arrays are read-only from then on.
+
+    Attributes:
+        layers: stacked LSTM layers.
+        hidden: H, units per layer.
+        inputs: I, inputs per step.
+        horizons: steps ahead that are forecast, rising.
+        arrays: float32, by the names of `weight_shapes`. `bias_l{k}` is the sum of torch's two biases. The rows of the
+            head are mu of each horizon, then log sigma of each, then nu of each.
+
+    Raises:
+        ValueError: a size below 1, horizons that do not rise, or an array that is missing, unknown, not float32, of
+            another shape or not finite.
+    """
+
+    layers: int
+    hidden: int
+    inputs: int
+    horizons: tuple[int, ...]
+    arrays: Mapping[str, Weights]
+
+    def __post_init__(self) -> None:
+        if min(self.layers, self.hidden, self.inputs) < 1:
+            raise ValueError(
+                f"found layers, hidden, inputs {self.layers, self.hidden, self.inputs}; expected 1 or more"
+            )
+        if not self.horizons or list(self.horizons) != sorted({h for h in self.horizons if h >= 1}):
+            raise ValueError(f"found horizons {self.horizons}; expected whole numbers from 1 up, rising")
+        shapes = weight_shapes(self.layers, self.hidden, self.inputs, self.horizons)
+        if self.arrays.keys() != shapes.keys():
+            raise ValueError(f"found arrays {sorted(self.arrays)}; expected {sorted(shapes)}")
+        checked = {name: _checked(name, self.arrays[name], shape) for name, shape in shapes.items()}
+        object.__setattr__(self, "arrays", MappingProxyType(checked))
+
+
+def _checked(name: str, array: Weights, shape: tuple[int, ...]) -> Weights:
+    """A read-only contiguous copy of `array`, or ValueError."""
+    if array.shape != shape or array.dtype != np.float32:
+        raise ValueError(f"found {name} of shape {array.shape} and type {array.dtype}; expected {shape}, float32")
+    if not np.isfinite(array).all():
+        raise ValueError(f"found values in {name} that are not finite; expected finite weights")
+    copy = np.array(array, order="C")
+    copy.flags.writeable = False
+    return copy

@@ -1,0 +1,130 @@
+"""Thresholds that keep a promise: from the false alarms a user can bear to the score that an alert needs.
+
+The promise is a risk: false alarms per 1,000 points of a lane. How often a score is reached by chance depends on how
+much past the lane has to be rare in, so calibration measures it on fault-free streams by age of the lane, and the table
+turns (age, rate) into a threshold.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.episodes import Decision
+
+AGES = (150, 250, 400, 5000)
+"""Edges of the age groups, in points: a lane that has just left its warm-up has little past to be rare in."""
+LOG_RATES = tuple(-6.0 + 0.25 * i for i in range(17))
+"""log10 of false alarms per point that the table has a threshold for: 1e-6 to 1e-2."""
+RISK_POINTS = 1000
+"""Points of a lane that the risk is told for."""
+LEAST_ALARMS = 8
+"""Alarms that a measured rate needs to count; rarer ones follow from the slope."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdTable:
+    """Threshold by age of the lane and rate of false alarms.
+
+    Attributes:
+        ages: points seen, rising.
+        log_rates: log10 of false alarms per point, rising.
+        thresholds: (ages, log_rates), falling along each row.
+
+    Raises:
+        ValueError: fewer than two ages or rates, an order that does not hold, or shapes that do not fit.
+    """
+
+    ages: Sequence[float]
+    log_rates: Sequence[float]
+    thresholds: Sequence[Sequence[float]]
+
+    def __post_init__(self) -> None:
+        table = np.array(self.thresholds, np.float64)
+        knots = [np.array(self.ages, np.float64), np.array(self.log_rates, np.float64)]
+        fits = table.ndim == 2 and table.shape == tuple(len(axis) for axis in knots) and min(table.shape) > 1
+        if not (fits and all((np.diff(axis) > 0).all() for axis in knots) and (np.diff(table, axis=1) < 0).all()):
+            raise ValueError(
+                f"found a threshold table of shape {table.shape}, expected rising ages and rates and falling thresholds"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for a bundle."""
+        return {
+            "ages": list(self.ages),
+            "log_rates": list(self.log_rates),
+            "thresholds": [list(row) for row in self.thresholds],
+        }
+
+
+def make_decision(table: ThresholdTable, risk: float, **rules: float) -> Decision:
+    """The decision rule for a risk: expected false alarms per 1,000 points of a lane.
+
+    Args:
+        table: from calibration.
+        risk: rates beyond the table's ends are held at its ends.
+        rules: other fields of `Decision`.
+
+    Raises:
+        ValueError: the risk is not a positive number, or a rule is unknown.
+    """
+    if not 0 < risk < np.inf:
+        raise ValueError(f"found a risk of {risk}, expected a positive number of false alarms per 1,000 points")
+    log_rate = np.log10(risk / RISK_POINTS)
+    thresholds = np.array([np.interp(log_rate, table.log_rates, row) for row in table.thresholds])
+    return _with_rules(Decision(np.log10(np.array(table.ages, np.float64)), thresholds), rules)
+
+
+def fixed_decision(threshold: float, **rules: float) -> Decision:
+    """A decision rule with one threshold on the score, for experiments and calibration."""
+    return _with_rules(Decision(np.array([0.0, 1.0]), np.full(2, float(threshold))), rules)
+
+
+def _with_rules(decision: Decision, rules: Mapping[str, float]) -> Decision:
+    """The decision with other rules, each of the type of its default: the kernel is compiled for no other."""
+    defaults = Decision._field_defaults
+    if unknown := rules.keys() - defaults:
+        raise ValueError(f"found the rules {sorted(unknown)}, expected some of {list(defaults)}")
+    typed: dict[str, Any] = {name: type(defaults[name])(value) for name, value in rules.items()}
+    return decision._replace(**typed)
+
+
+def fit_thresholds(thresholds: Sequence[float], alarms: NDArray[np.int64], points: NDArray[np.int64]) -> ThresholdTable:
+    """The table that follows from counted false alarms.
+
+    Within an age group log10 of the rate falls nearly linearly with the threshold; between measured thresholds it is
+    interpolated, beyond them it goes on with the slope of the outermost two.
+
+    Args:
+        thresholds: (T,) tried, rising.
+        alarms: (T, len(AGES) - 1) alarms counted in each age group.
+        points: (len(AGES) - 1,) points scored in each age group.
+
+    Raises:
+        ValueError: an age group with too few alarms to tell a slope.
+    """
+    rows = []
+    for group, scored in enumerate(points):
+        # a higher threshold cannot mean more alarms; where rest and chance say so, they are evened out
+        fewest = np.minimum.accumulate(alarms[:, group])
+        told = (fewest >= LEAST_ALARMS) & (np.diff(fewest, prepend=scored + 1) < 0)
+        if told.sum() < 2:
+            raise ValueError(f"found {alarms[:, group].tolist()} alarms in age group {group}, expected more streams")
+        tried, rate = np.array(thresholds)[told], np.log10(fewest[told] / scored)
+        rows.append([round(_read_off(float(at), rate, tried), 4) for at in LOG_RATES])
+    return ThresholdTable(AGES[:-1], LOG_RATES, rows)
+
+
+def _read_off(at: float, rate: NDArray[np.float64], tried: NDArray[np.float64]) -> float:
+    """Threshold at log rate `at` on the falling curve through (rate, tried), going on straight beyond its ends."""
+    order = np.argsort(rate)
+    rate, tried = rate[order], tried[order]
+    if at < rate[0]:
+        slope = (tried[-1] - tried[0]) / (rate[-1] - rate[0])
+        return float(tried[0] + slope * (at - rate[0]))
+    if at > rate[-1]:
+        slope = (tried[-1] - tried[-2]) / (rate[-1] - rate[-2])
+        return float(tried[-1] + slope * (at - rate[-1]))
+    return float(np.interp(at, rate, tried))

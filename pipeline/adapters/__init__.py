@@ -1,0 +1,1 @@
+"""What touches the world: files, bundles, reports. Adapters know nothing of one another."""

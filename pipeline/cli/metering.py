@@ -1,0 +1,63 @@
+"""From the progress of a replay to Prometheus metrics."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from prometheus_client import CollectorRegistry
+
+from detectors.detector import Detector
+from pipeline.adapters.metrics import EngineMetrics, serve_metrics
+from pipeline.engine import EngineConfig, PartitionEngine
+from pipeline.records import Phase
+from pipeline.replay import Progress
+
+
+@contextmanager
+def served_metrics(
+    port: int, version: str, bundle: str, detector: Detector, say: Callable[[str], None]
+) -> Iterator[Callable[[Progress], None]]:
+    """Metrics at `port` of this host within the block; takes the progress that they tell of."""
+    registry = CollectorRegistry()
+    metrics = EngineMetrics(registry)
+    metrics.name_build(version)
+    metrics.name_bundle(bundle, detector.profile.name)
+    bound, stop = serve_metrics(registry, port)
+    say(f"metrics: http://127.0.0.1:{bound}/metrics")
+    try:
+        yield _Meter(metrics, detector.decision.warm_up)
+    finally:
+        stop()
+
+
+class _Meter:
+    """Feeds `metrics` with one progress after another."""
+
+    def __init__(self, metrics: EngineMetrics, warm_up: int) -> None:
+        self._metrics = metrics
+        self._warm_up = warm_up
+        self._engine: PartitionEngine | None = None
+        self._moved = (0, 0)
+
+    def __call__(self, progress: Progress) -> None:
+        lanes = progress.engine.lanes
+        if progress.engine is not self._engine:
+            self._engine, self._moved = progress.engine, (0, 0)
+        evictions, returns = lanes.evictions - self._moved[0], lanes.returns - self._moved[1]
+        self._moved = (lanes.evictions, lanes.returns)
+        used = lanes.used()
+        scalars, silent = used["scalars"], used["silent"].astype(np.bool_)
+        phase_starts = np.array([self._warm_up, EngineConfig().provisional_points])
+        in_phase = np.bincount(np.searchsorted(phase_starts, scalars["points"][~silent], side="right"), minlength=3)
+        self._metrics.count_batch(progress.outcome.counts, scoring_s=progress.seconds, now_s=time.time())
+        self._metrics.count_moves(evictions=evictions, returns=returns)
+        self._metrics.set_state(
+            lanes={
+                Phase.STALE: int(silent.sum()),
+                **{phase: int(in_phase[phase]) for phase in (Phase.WARMING, Phase.PROVISIONAL, Phase.LIVE)},
+            },
+            open_episodes=int(np.count_nonzero(scalars["episode_points"])),
+            state_bytes=lanes.state_bytes,
+            watermark_us=progress.engine.watermark_us,
+        )

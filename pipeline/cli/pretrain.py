@@ -1,0 +1,208 @@
+"""`driftline pretrain`."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.commands import Command, option
+
+if TYPE_CHECKING:
+    from detectors.network import Network
+    from detectors.training import StepReport
+    from pipeline.cli.screen import Screen
+    from pipeline.pretrain import PretrainConfig, Prior
+
+_EXAMPLES = """\
+\b
+Examples:
+  driftline pretrain --out bundles/mine
+  driftline pretrain --out bundles/quick --steps 300 --time-limit 5min
+  driftline pretrain --out bundles/large --hidden 96 --layers 2 --device cuda
+  driftline replay machine.csv --bundle bundles/mine
+"""
+CALIBRATION_STREAMS = 300
+INPUTS_VERSION = 1
+"""Version of what the network's inputs mean; goes into the bundle."""
+_BARS = "▁▂▃▄▅▆▇█"
+_CURVE_WIDTH = 60
+
+
+_NETWORK, _TRAINING, _MACHINE = "The network", "The training", "The machine"
+_POSITIVE = click.IntRange(min=1)
+
+
+@click.command("pretrain", cls=Command, epilog=_EXAMPLES, context_settings={"show_default": True})
+@option(
+    "--out",
+    group="The bundle",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Directory to make for the bundle.",
+)
+@option("--layers", group=_NETWORK, type=click.IntRange(1, 2), metavar="1|2", default=1, help="Layers of the LSTM.")
+@option("--hidden", group=_NETWORK, type=_POSITIVE, metavar="N", default=64, help="Cells of a layer.")
+@option("--seed", group=_TRAINING, type=int, metavar="N", default=1, help="Decides streams and first weights.")
+@option("--steps", group=_TRAINING, type=_POSITIVE, metavar="N", default=2500, help="Most optimiser steps.")
+@option("--series", group=_TRAINING, type=_POSITIVE, metavar="N", default=24, help="Series per step.")
+@option("--length", group=_TRAINING, type=_POSITIVE, metavar="N", default=1125, help="Points per series.")
+@option("--validation-series", group=_TRAINING, type=_POSITIVE, metavar="N", default=96, help="Series held out.")
+@option("--peak-rate", group=_TRAINING, type=float, metavar="NUMBER", default=0.02, help="Highest learning rate.")
+@option(
+    "--patience", group=_TRAINING, type=_POSITIVE, metavar="N", default=10, help="Validations without a better one."
+)
+@option(
+    "--calibration-streams",
+    group=_TRAINING,
+    type=_POSITIVE,
+    metavar="N",
+    default=CALIBRATION_STREAMS,
+    help="Fault-free streams that thresholds are measured on.",
+)
+@option(
+    "--time-limit",
+    group=_MACHINE,
+    metavar="TIME",
+    help="End the training after this time, such as 10min, its rate lowered in time.",
+)
+@option("--threads", group=_MACHINE, type=_POSITIVE, metavar="N", default=1, help="Threads of torch.")
+@option("--device", group=_MACHINE, metavar="NAME", default="auto", help="auto (CUDA where there is one), cpu or cuda.")
+def command(out: Path, **given: Any) -> None:
+    """Train a network on synthetic streams and write it as a bundle.
+
+    The thresholds that go with it are measured on streams without faults. Needs torch.
+
+    Without a time limit, the same options give the same weights on the same machine.
+    """
+    from pipeline.cli.kernels import use_kernel_cache
+    from pipeline.errors import ConfigError
+
+    use_kernel_cache()
+    if out.exists():
+        raise ConfigError(f"--out: found {out}; expected a directory that is not there yet")
+
+    from pipeline.pretrain import pretrain  # before anything else that needs torch, since it tells what is missing
+
+    config = _config(given)
+
+    from detectors.layout import PROFILES
+    from pipeline.adapters.bundles import Lineage, make_bundle, save_bundle
+    from pipeline.cli.screen import Screen, make_console
+    from pipeline.cli.version import driftline_version
+
+    screen, console = Screen(), make_console()
+    prior = _train(
+        lambda report: pretrain(config, clock=time.monotonic, progress=report), config.training.steps, screen
+    )
+    console.print(learning_curve(prior.metrics["learning_curve"]), highlight=False)
+    _print_errors(prior, console.print)
+    tables = {
+        name: _calibrate(prior.network, name, given["seed"], given["calibration_streams"], screen) for name in PROFILES
+    }
+    bundle = make_bundle(
+        prior.network,
+        inputs_version=INPUTS_VERSION,
+        training=prior.training,
+        seed=prior.seed,
+        data_hash=prior.data_hash,
+        metrics=prior.metrics,
+        lineage=Lineage(None, f"driftline {driftline_version()}"),
+        calibration=tables,
+    )
+    save_bundle(bundle, out)
+    console.print(
+        f"Bundle {bundle.short_id} is in {out}. Try it: driftline replay FILE --bundle {out}", highlight=False
+    )
+
+
+def _config(given: dict[str, Any]) -> "PretrainConfig":
+    from detectors.training import TrainingConfig
+    from pipeline.config.quantities import parse_duration
+    from pipeline.errors import ConfigError
+    from pipeline.pretrain import PretrainConfig
+
+    try:
+        limit = None if given["time_limit"] is None else parse_duration(given["time_limit"]).total_seconds()
+    except ValueError as exc:
+        raise ConfigError(f"--time-limit: {exc}") from exc
+    training = TrainingConfig(
+        **{
+            name: given[name]
+            for name in ("seed", "layers", "hidden", "steps", "peak_rate", "patience", "threads", "device")
+        }
+    )
+    return PretrainConfig(
+        training,
+        batch=given["series"],
+        length=given["length"],
+        validation_series=given["validation_series"],
+        time_limit_s=limit,
+    )
+
+
+def _train(run: "Callable[[Callable[[StepReport], None]], Prior]", steps: int, screen: "Screen") -> "Prior":
+    """What came of the run, which is given a function to report to."""
+    from pipeline.errors import ConfigError
+
+    judged = [""]
+    with screen.bar("training", "steps", steps) as move:
+
+        def report(step: "StepReport") -> None:
+            if step.validation_loss is not None:
+                judged[0] = f", validation {step.validation_loss:.3f}"
+                screen.step(f"step {step.step} of {steps}, loss {step.loss:.3f}{judged[0]}")
+            move(f"loss {step.loss:.3f}{judged[0]}", round(step.fraction * steps), step.step)
+
+        try:
+            return run(report)
+        except ValueError as exc:
+            raise ConfigError(f"training: {exc}") from exc
+
+
+def _calibrate(network: "Network", profile: str, seed: int, streams: int, screen: "Screen") -> dict[str, Any]:
+    from detectors.calibration import calibrate
+    from detectors.layout import PROFILES
+    from pipeline.errors import ConfigError
+
+    screen.step(f"measuring the thresholds of profile {profile}")
+    with screen.bar(f"thresholds of {profile}", "%", 100) as move:
+
+        def report(fraction: float) -> None:
+            move(f"thresholds of {profile}", round(100 * fraction), round(100 * fraction))
+
+        try:
+            return calibrate(network, PROFILES[profile], seed=seed, streams=streams, progress=report).to_dict()
+        except ValueError as exc:
+            raise ConfigError(f"--calibration-streams: {exc}") from exc
+
+
+def learning_curve(curve: dict[str, list[float]]) -> str:
+    """Validation loss along the run as one line of bars, the lowest being the best, with its first, best and last."""
+    losses = curve["validation"]
+    if not losses:
+        return "no validation took place"
+    low, high = min(losses), max(losses)
+    shown = _thin(losses, _CURVE_WIDTH)
+    heights = [round((loss - low) / (high - low or 1.0) * (len(_BARS) - 1)) for loss in shown]
+    best = losses.index(low)
+    return (
+        f"validation loss {''.join(_BARS[height] for height in heights)}\n"
+        f"first {losses[0]:.3f}, best {low:.3f} at step {curve['step'][best]}, last {losses[-1]:.3f}"
+    )
+
+
+def _thin(values: Sequence[float], count: int) -> Sequence[float]:
+    """At most `count` of the values, evenly spread."""
+    if len(values) <= count:
+        return values
+    return [values[i * (len(values) - 1) // (count - 1)] for i in range(count)]
+
+
+def _print_errors(prior: "Prior", say: Any) -> None:
+    """How much better than no change the forecasts are, by horizon."""
+    ours, persistence = prior.metrics["validation_error"], prior.metrics["persistence_error"]
+    told = ", ".join(f"{horizon}: {error / persistence[horizon]:.2f}" for horizon, error in ours.items())
+    say(f"forecast error by steps ahead, where 'as it is now' is 1: {told}", highlight=False)

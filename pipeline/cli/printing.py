@@ -1,0 +1,188 @@
+"""What a replay came to, as tables for people."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from pipeline.adapters.files import FileSource
+from pipeline.adapters.outputs import ANOMALIES, VERDICTS
+from pipeline.adapters.report.episodes import Episode, read_episodes
+from pipeline.adapters.report.header import brief, duration, whole
+from pipeline.cli.session import REPORT, SUMMARY, Replayed
+from pipeline.records import Severity
+from pipeline.summary import SEVERITIES
+
+WORST = 10
+NAB_NAMES = {"reward_low_FP_rate": "few false alarms", "reward_low_FN_rate": "few misses"}
+
+
+def print_replay(console: Console, replayed: Replayed, out: Path) -> None:
+    """Everything that a user wants to know at the end of a replay."""
+    summary = replayed.summary
+    episodes = read_episodes(out / ANOMALIES)
+    print_pairs(console, _what_was_read(replayed.source, summary))
+    print_pairs(console, _what_was_found(summary, episodes))
+    _print_worst(console, episodes, several_fields=len(summary["fields"]) > 1)
+    if "evaluation" in summary:
+        print_pairs(console, _against_labels(summary["evaluation"]))
+    print_pairs(console, _where(out))
+
+
+def print_pairs(console: Console, rows: Iterable[tuple[str, str]]) -> None:
+    """A block of names and values."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, text in rows:
+        grid.add_row(name, Text(text))
+    console.print(grid)
+    console.print()
+
+
+def print_table(console: Console, title: str, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+    """A table with a title."""
+    table = Table(*columns, title=title, title_justify="left", title_style="bold", box=box.SIMPLE, padding=(0, 1, 0, 0))
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)
+
+
+def left(name: str) -> Column:
+    """A column of words."""
+    return Column(name, no_wrap=True)
+
+
+def right(name: str) -> Column:
+    """A column of numbers."""
+    return Column(name, justify="right", no_wrap=True)
+
+
+def _against_labels(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
+    """How the alarms compare with the labels."""
+
+    def share(name: str) -> str:
+        return "-" if evaluation[name] is None else f"{evaluation[name]:.0%}"
+
+    delay = evaluation["detection_delay_s"]["median"]
+    found = f"{evaluation['detected']} of {evaluation['windows']} anomalies found"
+    false = f"{evaluation['alerts']}, {evaluation['false_alarms']} of them false"
+    rate = brief(evaluation["false_alarms_per_lane_day"] or 0.0)
+    rows = [
+        ("Labelled", f"{found}: recall {share('recall')}, precision {share('precision')}"),
+        ("Alarms", f"{false}: {rate} per stream and day"),
+    ]
+    if delay is not None:
+        rows.append(("Delay", f"{duration(delay)} from the start of an anomaly to its alarm (median)"))
+    if evaluation["vus_pr"] is not None:
+        rows.append(("VUS-PR", brief(evaluation["vus_pr"])))
+    if evaluation["nab"] is not None:
+        scores = (f"{NAB_NAMES.get(name, name)} {score:.1f}" for name, score in evaluation["nab"].items())
+        rows.append(("NAB score", ", ".join(scores)))
+    return rows
+
+
+def _what_was_read(source: FileSource, summary: dict[str, Any]) -> list[tuple[str, str]]:
+    mapping = source.mapping
+
+    def found_out(name: str) -> str:
+        return " (found out)" if name in mapping.detected else ""
+
+    keys = f"key {mapping.key_field}{found_out('key_field')}" if mapping.key_field else "each file a stream"
+    columns = (
+        f"time {mapping.time_field}{found_out('time_field')} in {mapping.time_unit}; "
+        f"values {', '.join(mapping.value_fields)}{found_out('value_fields')}; {keys}"
+    )
+    files = f"{whole(len(source.partitions))} file{'s' * (len(source.partitions) != 1)}"
+    ignored = f", {whole(source.ignored_files)} others left out" if source.ignored_files else ""
+    return [
+        ("Source", f"{summary['source']} ({files}{ignored})"),
+        ("Columns", columns),
+        ("Time", f"{summary['first_time'] or '-'} to {summary['last_time'] or '-'}"),
+    ]
+
+
+def _what_was_found(summary: dict[str, Any], episodes: list[Episode]) -> list[tuple[str, str]]:
+    records = dict(summary["records"])
+    consumed = records.pop("consumed")
+    fates = " + ".join(f"{whole(count)} {fate.replace('_', '-')}" for fate, count in records.items() if count)
+    grades = [Severity(episode.severity).name.lower() for episode in episodes]
+    by_grade = [f"{grades.count(grade)} {grade}" for grade in reversed(SEVERITIES) if grade in grades]
+    rows = [
+        ("Records", f"{whole(consumed)}" + (f" = {fates}" if fates else "")),
+        ("Speed", f"{whole(summary['points_per_s'])} points/s, {duration(summary['run_time_s'])}"),
+        ("Streams", f"{whole(summary['lanes'])}, {whole(summary['bytes_per_lane'])} bytes each"),
+        ("Detector", f"profile {summary['profile']}, bundle {summary['bundle']}, risk {brief(summary['risk'])}"),
+        ("Episodes", f"{whole(len(episodes))}" + (f": {', '.join(by_grade)}" if by_grade else "")),
+    ]
+    if summary["problems"]:
+        told = ", ".join(f"{whole(count)} {reason.replace('_', ' ')}" for reason, count in summary["problems"].items())
+        rows.append(("Problems", told))
+    return rows
+
+
+def _print_worst(console: Console, episodes: list[Episode], *, several_fields: bool) -> None:
+    if not episodes:
+        return
+    worst = sorted(episodes, key=lambda episode: episode.rank, reverse=True)[:WORST]
+    title = (
+        f"The worst {WORST} of {whole(len(episodes))} episodes" if len(episodes) > WORST else "Episodes, worst first"
+    )
+    print_table(
+        console,
+        title,
+        (
+            left("severity"),
+            Column("stream", overflow="fold", min_width=12),
+            left("from (UTC)"),
+            right("for"),
+            left("what"),
+            right("observed"),
+            right("expected"),
+        ),
+        (
+            (
+                Severity(episode.severity).name.lower(),
+                f"{episode.key}/{episode.field}" if several_fields else episode.key,
+                _time_text(episode.opened_ms),
+                "still open" if episode.closed_ms is None else duration((episode.closed_ms - episode.opened_ms) / 1000),
+                episode.kind.replace("_", " "),
+                _number(episode.observed),
+                _number(episode.expected),
+            )
+            for episode in worst
+        ),
+    )
+
+
+def _time_text(time_ms: float) -> str:
+    """Event time to the minute, in UTC."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _number(number: float | None) -> str:
+    return "-" if number is None else brief(number)
+
+
+def _where(out: Path) -> list[tuple[str, str]]:
+    files = {
+        REPORT: "open it in a browser",
+        ANOMALIES: "one line an event of an episode",
+        VERDICTS: "every point",
+        SUMMARY: "these figures and more",
+    }
+    return [(str(out / name), what) for name, what in files.items() if (out / name).exists()]
+
+
+def print_next(console: Console, summary: dict[str, Any]) -> None:
+    """Options that are worth a try after this replay."""
+    risk = summary["risk"]
+    rows = [("Try next", f"--risk {brief(risk / 2)} for fewer alarms, --risk {brief(risk * 2)} for more")]
+    if "evaluation" not in summary:
+        rows.append(("", "--labels FILE, a table of key, start and end of known incidents, to be judged by them"))
+    print_pairs(console, rows)

@@ -1,0 +1,211 @@
+"""`driftline replay`."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.commands import Command, option
+from pipeline.config import Config, Given, LoadedConfig, environment, load_config
+from pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pipeline.cli.session import Request
+
+_EXAMPLES = """\
+\b
+Examples:
+  driftline replay machine.csv
+      One stream; the columns of times and numbers are found out.
+  driftline replay plant.parquet --time-field ts --value-fields temperature,pressure --key-field sensor
+      Many streams in one file, told apart by a column, of two fields each.
+  driftline replay 'history/*.csv' --labels incidents.csv --risk 0.2 --out out/strict
+      A file a stream; judged by known incidents; fewer alarms.
+  driftline replay machine.csv --from 2014-02-01 --to 2014-02-15 --speed 3600 --metrics-port 9100
+      Two weeks, an hour a second, watched by Prometheus.
+"""
+_READ, _DETECT, _WRITE, _RUN = "What to read", "How to judge", "What to write", "How to run"
+_DEFAULTS = Config()
+
+
+@click.command("replay", cls=Command, epilog=_EXAMPLES)
+@click.argument("source")
+@option("--time-field", group=_READ, metavar="NAME", help="Column of event times.  [default: found out]")
+@option(
+    "--value-fields",
+    group=_READ,
+    multiple=True,
+    metavar="NAMES",
+    help="Columns of numbers, separated by commas; may be repeated.  [default: all]",
+)
+@option(
+    "--key-field", group=_READ, metavar="NAME", help="Column that tells streams apart.  [default: each file is one]"
+)
+@option(
+    "--time-unit", group=_READ, metavar="UNIT", help="auto, iso, or epoch numbers in s, ms, us or ns.  [default: auto]"
+)
+@option("--from", "from_", group=_READ, metavar="TIME", help="First event time: ISO 8601 (UTC) or epoch number.")
+@option("--to", group=_READ, metavar="TIME", help="Event time to stop before.")
+@option(
+    "--profile",
+    group=_DETECT,
+    metavar="NAME",
+    help=f"accurate, balanced or dense.  [default: {_DEFAULTS.detector.profile}]",
+)
+@option(
+    "--bundle", group=_DETECT, metavar="DIR", help=f"Weights and thresholds.  [default: {_DEFAULTS.detector.bundle}]"
+)
+@option(
+    "--risk",
+    group=_DETECT,
+    metavar="NUMBER",
+    help=f"Expected false alarms per 1,000 points of a stream.  [default: {_DEFAULTS.detector.risk}]",
+)
+@option(
+    "--labels", group=_DETECT, type=click.Path(path_type=Path), metavar="FILE", help="Known anomalies, to be judged by."
+)
+@option("--strict", group=_DETECT, is_flag=True, help="End at the first unusable or late record.")
+@option(
+    "--out",
+    group=_WRITE,
+    type=click.Path(path_type=Path),
+    default=Path("driftline-replay"),
+    metavar="DIR",
+    help="Directory of the outputs.  [default: ./driftline-replay]",
+)
+@option("--json", "as_json", group=_WRITE, is_flag=True, help="Print summary.json, and nothing else, to stdout.")
+@option("--no-report", group=_WRITE, is_flag=True, help="Write no report.html.")
+@option("--resume", group=_WRITE, is_flag=True, help="Go on where the replay in the directory was interrupted.")
+@option("--overwrite", group=_WRITE, is_flag=True, help="Replace the replay in the directory.")
+@option(
+    "--config",
+    "file",
+    group=_RUN,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Configuration in TOML.  [default: ./driftline.toml, if there is one]",
+)
+@option("--speed", group=_RUN, default="max", metavar="max|N", help="N times as fast as it happened.  [default: max]")
+@option(
+    "--micro-batch",
+    group=_RUN,
+    metavar="N",
+    help=f"Records taken at a time.  [default: {_DEFAULTS.replay.micro_batch:,}; with --speed N: 1]",
+)
+@option("--metrics-port", group=_RUN, type=int, metavar="N", help="Serve Prometheus metrics; 0: any port.")
+@option("--quiet", group=_RUN, is_flag=True, help="Show neither progress nor notices.")
+def command(source: str, **given: Any) -> int:
+    """Score recorded streams as if they happened now.
+
+    SOURCE is a file, a folder or a glob of CSV, TSV, Parquet or JSON lines. The outputs are report.html,
+    anomalies.jsonl, verdicts.parquet and summary.json.
+    """
+    from pipeline.cli.kernels import use_kernel_cache
+
+    kernels = use_kernel_cache()
+    loaded = load_config(given["file"], _overrides(given), environ=environment())
+
+    from pipeline.cli.printing import print_next, print_replay
+    from pipeline.cli.screen import Screen, make_console
+    from pipeline.cli.session import SUMMARY, replay_files
+
+    request = _request(source, given)
+    screen = Screen(quiet=given["quiet"])
+    replayed = replay_files(request, _paced(loaded, request.speed), screen, kernels=kernels)
+    if given["as_json"]:
+        click.echo((request.out / SUMMARY).read_bytes(), nl=False)
+    console = make_console(stderr=given["as_json"])
+    if not (given["as_json"] and given["quiet"]):
+        print_replay(console, replayed, request.out)
+        if not replayed.stopped:
+            print_next(console, replayed.summary)
+    if replayed.stopped:
+        click.echo(f"Stopped. Everything so far is in {request.out}; go on with:\n  {resume_command()}", err=True)
+    return replayed.stopped
+
+
+def _overrides(given: dict[str, Any]) -> dict[str, Given]:
+    """Options that are keys of the configuration, by dotted key."""
+    keys = {
+        "detector": ("profile", "bundle", "risk"),
+        "source": ("time_field", "value_fields", "key_field", "time_unit"),
+        "replay": ("micro_batch",),
+    }
+    options = {
+        f"{section}.{key}": Given(f"--{key.replace('_', '-')}", given[key])
+        for section, names in keys.items()
+        for key in names
+        if given[key] not in (None, ())
+    }
+    if "source.value_fields" in options:
+        options["source.value_fields"] = Given("--value-fields", ",".join(given["value_fields"]))
+    return options
+
+
+def _paced(loaded: LoadedConfig, speed: float | None) -> Config:
+    """The configuration; where a pace is asked for, and no micro-batch, records come one by one."""
+    config = loaded.config
+    if speed is None or "replay.micro_batch" in loaded.given:
+        return config
+    return config.model_copy(update={"replay": config.replay.model_copy(update={"micro_batch": 1})})
+
+
+def _request(source: str, given: dict[str, Any]) -> "Request":
+    from pipeline.cli.session import Request
+
+    if given["resume"] and given["overwrite"]:
+        raise ConfigError("found --resume and --overwrite; expected one of them: go on, or start afresh")
+    from_us, to_us = _time("--from", given["from_"]), _time("--to", given["to"])
+    if from_us is not None and to_us is not None and from_us >= to_us:
+        raise ConfigError(f"found --from {given['from_']} and --to {given['to']}; expected --from to be the earlier")
+    return Request(
+        source=source,
+        out=given["out"],
+        from_us=from_us,
+        to_us=to_us,
+        labels=given["labels"],
+        speed=_speed(given["speed"]),
+        existing="resume" if given["resume"] else "overwrite" if given["overwrite"] else "refuse",
+        strict=given["strict"],
+        metrics_port=given["metrics_port"],
+        report=not given["no_report"],
+    )
+
+
+def _time(option: str, text: str | None) -> int | None:
+    """Microseconds since 1970-01-01 UTC."""
+    if text is None:
+        return None
+    import pyarrow as pa
+
+    from pipeline.adapters.files.times import CellError, parse_times, unit_of
+
+    cells = pa.array([text])
+    try:
+        return int(parse_times(cells, unit_of(cells))[0])
+    except CellError as exc:
+        raise ConfigError(f"{option}: found {exc.found}; expected {exc.expected}, or an epoch number") from exc
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise ConfigError(
+            f"--speed: found {text!r}; expected max or a positive number, such as 60 for a minute a second"
+        )
+    return speed
+
+
+def resume_command() -> str:
+    """This very command, made to go on."""
+    program, *arguments = sys.argv
+    start = [sys.executable, "-m", "pipeline"] if program.endswith("__main__.py") else [program]
+    kept = [argument for argument in arguments if argument not in {"--overwrite", "--resume"}]
+    return shlex.join([*start, *kept, "--resume"])

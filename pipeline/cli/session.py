@@ -1,0 +1,241 @@
+"""One replay from its source to its report: what `driftline replay` and `driftline demo` both run."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from detectors.detector import Detector
+from pipeline.adapters.bundles import Bundle
+from pipeline.adapters.files import ColumnMapping, FileSource, open_source, read_labels
+from pipeline.adapters.outputs import Existing, ReplayOutputs
+from pipeline.adapters.report import write_report
+from pipeline.cli.judging import Judged, judge_by_labels
+from pipeline.cli.metering import served_metrics
+from pipeline.cli.screen import Screen
+from pipeline.cli.signals import StopRequest
+from pipeline.cli.version import driftline_version
+from pipeline.cli.wiring import engine_maker, make_detector, open_bundle
+from pipeline.config import Config, config_hash
+from pipeline.engine import PartitionEngine
+from pipeline.episodes import iso_time
+from pipeline.records import Batch, RunIdentity
+from pipeline.replay import Progress, ReplayPlan, ReplayResult, run_replay
+from pipeline.summary import RunFacts, summarise
+
+SUMMARY = "summary.json"
+REPORT = "report.html"
+
+Observer: TypeAlias = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A replay as it was asked for.
+
+    Attributes:
+        source: file, folder or glob.
+        out: directory of the outputs.
+        from_us, to_us: range of event time, the latter exclusive; None for no bound.
+        labels: file of known anomalies.
+        speed: event time per wall time; None for as fast as it goes.
+        existing: what to do when `out` holds a run.
+        strict: whether an unusable or late record ends the replay.
+        metrics_port: where metrics are served meanwhile; 0 for any.
+        report: whether to write the page.
+    """
+
+    source: str
+    out: Path
+    from_us: int | None = None
+    to_us: int | None = None
+    labels: Path | None = None
+    speed: float | None = None
+    existing: Existing = "refuse"
+    strict: bool = False
+    metrics_port: int | None = None
+    report: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay came to.
+
+    Attributes:
+        source: with its columns as they were found.
+        summary: the values of `summary.json`.
+        stopped: exit status of the signal that interrupted it; 0 for none.
+    """
+
+    source: FileSource
+    summary: dict[str, Any]
+    stopped: int
+
+
+def replay_files(request: Request, config: Config, screen: Screen, *, kernels: Path) -> Replayed:
+    """Replay what is asked for, and leave outputs, summary and report behind.
+
+    Args:
+        request: what to replay, and where to.
+        config: how.
+        screen: shows how it goes on.
+        kernels: directory of the compiled kernels.
+
+    Raises:
+        UserError: anything that the user gave and that cannot be used.
+    """
+    pa.enable_signal_handlers(False)  # noqa: FBT003  pyarrow's signature
+    source = _open(request, config)
+    labels = None if request.labels is None else read_labels(request.labels)
+    bundle = open_bundle(config)
+    parts = _Parts(request, config, source, bundle, make_detector(config, bundle))
+    bytes_per_lane = _compile(parts, screen, kernels)
+    stop = StopRequest()
+    with ExitStack() as held:
+        watch = held.enter_context(_watching(parts, screen))
+        outputs = held.enter_context(ReplayOutputs(request.out, parts.identity, existing=request.existing))
+        if outputs.resumed is None:
+            for name in (SUMMARY, REPORT):
+                (request.out / name).unlink(missing_ok=True)
+        result = _run(parts, outputs, screen, stop, watch)
+        judged = Judged()
+        if labels is not None and result.completed:
+            judged = judge_by_labels(request.out, labels, screen)
+        summary = summarise(parts.facts(bytes_per_lane), result, evaluation=judged.evaluation, labels=judged.spans)
+        _write(request.out / SUMMARY, summary)
+        if request.report:
+            with screen.working("writing the report"):
+                write_report(request.out)
+        if result.completed:
+            outputs.finish()
+    if result.completed and not result.counts.consumed:
+        screen.note("notice: found no records in this range of time; expected some: look at --from and --to")
+    for notice in result.notices:
+        screen.note(f"notice: {notice}")
+    return Replayed(source, summary, 0 if result.completed else stop.status)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a run is put together from."""
+
+    request: Request
+    config: Config
+    source: FileSource
+    bundle: Bundle
+    detector: Detector
+
+    @property
+    def source_name(self) -> str:
+        """Without the folders above it, so that the outputs do not depend on where the source lies."""
+        return Path(self.request.source).name
+
+    @property
+    def identity(self) -> RunIdentity:
+        """Everything that alters the outputs."""
+        mapping = self.source.mapping
+        first, last = (None if at is None else iso_time(at) for at in (self.request.from_us, self.request.to_us))
+        taken = (
+            f"{self.source_name} of {len(self.source.partitions)} files, columns {', '.join(mapping.columns)}, "
+            f"times in {mapping.time_unit} from {first or 'the first'} to {last or 'the last'}"
+        )
+        return RunIdentity(config_hash(self.config), self.bundle.short_id, taken)
+
+    def engines(self, directory: Path) -> AbstractContextManager[Callable[[str], PartitionEngine]]:
+        """A maker of engines whose evicted keys wait in `directory`."""
+        return engine_maker(
+            self.config, self.detector, self.bundle.short_id, self.source_name, self.source.fields, directory
+        )
+
+    def facts(self, bytes_per_lane: int) -> RunFacts:
+        """What the summary tells of the run."""
+        return RunFacts(
+            version=driftline_version(),
+            source=self.request.source,
+            partitions=len(self.source.partitions),
+            fields=self.source.fields,
+            profile=self.config.detector.profile,
+            bundle=self.bundle.short_id,
+            risk=self.config.detector.risk,
+            config_hash=config_hash(self.config),
+            bytes_per_lane=bytes_per_lane,
+        )
+
+
+def _open(request: Request, config: Config) -> FileSource:
+    chosen = config.source
+    mapping = ColumnMapping(chosen.time_field, chosen.value_fields, chosen.key_field, chosen.time_unit)
+    return open_source(request.source, mapping, from_us=request.from_us, to_us=request.to_us, strict=request.strict)
+
+
+def _compile(parts: _Parts, screen: Screen, kernels: Path) -> int:
+    """Have an engine that is not used otherwise process a record, so that the kernels are there; gives bytes per lane.
+
+    What is wrong with the configuration of the engine shows here, before any output is made.
+    """
+    fields = len(parts.source.fields)
+    record = Batch(["a"], np.zeros(1, np.int32), np.zeros(1, np.int64), np.zeros((1, fields)), np.ones(1, np.int64))
+    text = "loading the scoring kernel"
+    if not any(kernels.rglob("*.nbi")):
+        text = "compiling the scoring kernel, once per machine (about half a minute)"
+        screen.step(text)
+    with screen.working(text), parts.engines(Path(tempfile.gettempdir())) as make:
+        engine = make("")
+        engine.process(record)
+        return engine.lanes.bytes_per_lane
+
+
+@contextmanager
+def _watching(parts: _Parts, screen: Screen) -> Iterator[Observer]:
+    """Takes progress to Prometheus, if that is asked for."""
+    port = parts.request.metrics_port
+    if port is None:
+        yield lambda _progress: None
+        return
+    with served_metrics(port, driftline_version(), parts.bundle.short_id, parts.detector, screen.note) as meter:
+        yield meter
+
+
+def _run(parts: _Parts, outputs: ReplayOutputs, screen: Screen, stop: StopRequest, watch: Observer) -> ReplayResult:
+    request, replay, source = parts.request, parts.config.replay, parts.source
+    plan = ReplayPlan(
+        micro_batch=replay.micro_batch,
+        speed=request.speed,
+        checkpoint_interval_s=replay.checkpoint_interval.total_seconds(),
+        strict=request.strict,
+    )
+    with parts.engines(request.out) as make, screen.bar("starting", "points", source.total_rows) as move, stop:
+        records_here = 0
+
+        def observe(progress: Progress) -> None:
+            nonlocal records_here
+            records_here += progress.outcome.counts.consumed
+            move(progress.partition, progress.records, records_here * len(source.fields))
+            watch(progress)
+
+        return run_replay(
+            source.partitions,
+            make,
+            outputs,
+            plan,
+            parts.identity,
+            resume=outputs.resumed,
+            clock=time.monotonic,
+            sleep=time.sleep,
+            stop=stop,
+            observe=observe,
+        )
+
+
+def _write(path: Path, summary: dict[str, Any]) -> None:
+    """The summary as JSON, whole or not at all."""
+    partial = path.with_suffix(".json.partial")
+    partial.write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
+    partial.replace(path)

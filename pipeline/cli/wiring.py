@@ -1,0 +1,117 @@
+"""From a configuration to running parts: the detector, engines and their place on disk."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from detectors.detector import Detector
+from detectors.layout import PROFILES, Profile
+from detectors.thresholds import ThresholdTable, make_decision
+from pipeline.adapters.bundles import Bundle, load_bundle, shipped_bundle_path
+from pipeline.adapters.spill import SqliteSpill
+from pipeline.config import Config
+from pipeline.engine import EngineConfig, PartitionEngine
+from pipeline.episodes import Origin
+from pipeline.errors import BundleError, ConfigError
+from pipeline.silence import SilenceRule
+from pipeline.windows import CountWindows, TimeWindows, WindowSpec
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def window_spec(config: Config) -> WindowSpec:
+    """The windows that `config` asks for.
+
+    Raises:
+        ConfigError: sizes that do not go together.
+    """
+    chosen = config.windows
+    try:
+        if isinstance(chosen.size, timedelta) and isinstance(chosen.hop, timedelta):
+            return TimeWindows(
+                size_us=chosen.size // _MICROSECOND,
+                hop_us=chosen.hop // _MICROSECOND,
+                allowed_lateness_us=chosen.allowed_lateness // _MICROSECOND,
+                aggregate=chosen.aggregate,
+            )
+        if isinstance(chosen.size, int) and isinstance(chosen.hop, int):
+            return CountWindows(chosen.size, chosen.hop)
+    except ValueError as exc:
+        raise ConfigError(f"[windows] {exc}") from exc
+    raise TypeError(f"found {chosen}; expected both sizes of one kind")
+
+
+def keep_window(profile: Profile, windows: WindowSpec) -> Profile:
+    """The profile, keeping as many of the newest steps of a lane as a window is long, where it keeps fewer anyway."""
+    steps = windows.size if isinstance(windows, CountWindows) else windows.size_us // windows.hop_us
+    return replace(profile, window=max(profile.window, steps))
+
+
+def open_bundle(config: Config) -> Bundle:
+    """The bundle that `config` names."""
+    name = config.detector.bundle
+    return load_bundle(shipped_bundle_path() if name == "shipped" else Path(name))
+
+
+def make_detector(config: Config, bundle: Bundle) -> Detector:
+    """The detector of a profile and a bundle, with the thresholds that the risk asks for.
+
+    Raises:
+        BundleError: no calibration for the profile, or a network of another make.
+    """
+    profile, episodes = config.detector.profile, config.episodes
+    tables = bundle.manifest.calibration
+    if profile not in tables:
+        raise BundleError(
+            f"bundle {bundle.short_id}: found no calibration for the profile {profile!r}; "
+            f"expected one of {', '.join(sorted(tables)) or 'none'}"
+        )
+    try:
+        decision = make_decision(
+            ThresholdTable(**tables[profile]),
+            config.detector.risk,
+            warm_up=episodes.warm_up,
+            rest=episodes.rest,
+            margin=episodes.margin,
+            quiet=episodes.quiet,
+        )
+        return Detector(bundle.network, keep_window(PROFILES[profile], window_spec(config)), decision)
+    except (TypeError, ValueError) as exc:
+        raise BundleError(f"bundle {bundle.short_id}, profile {profile!r}: {exc}") from exc
+
+
+@contextmanager
+def engine_maker(
+    config: Config, detector: Detector, bundle: str, source: str, fields: tuple[str, ...], directory: Path
+) -> Iterator[Callable[[str], PartitionEngine]]:
+    """Within the block, makes a fresh engine for the partition of a name; the one made before is then done with.
+
+    Args:
+        config: what the engines are made after.
+        detector: shared by all.
+        bundle: id of the bundle, named in every anomaly.
+        source: named in every anomaly.
+        fields: names of the values of a record.
+        directory: where the state of evicted keys waits.
+
+    Raises:
+        ConfigError: the budget has no room for one key, or windows that do not go with the profile.
+    """
+    engine_config = EngineConfig(
+        windows=window_spec(config),
+        silence=SilenceRule(intervals=config.silence.intervals, heard_points=config.episodes.warm_up),
+        max_state_bytes=config.state.budget,
+    )
+    with ExitStack() as held:
+
+        def make(partition: str) -> PartitionEngine:
+            held.close()
+            spill = held.enter_context(SqliteSpill(directory))
+            try:
+                return PartitionEngine(detector, engine_config, fields, Origin(source, partition, bundle), spill)
+            except ValueError as exc:
+                raise ConfigError(f"[state] or [windows]: {exc}") from exc
+
+        yield make

@@ -1,0 +1,50 @@
+"""The configuration as TOML text: an example of every key, and what is in effect."""
+
+import json
+import textwrap
+from typing import Any
+
+from pipeline.config.loading import LoadedConfig
+from pipeline.config.models import Config
+
+_WIDTH = 100
+
+
+def example() -> str:
+    """Every key with its default and what it means; keys without a default are commented out."""
+    plain = Config().plain()
+    parts = []
+    for section, table in Config.model_fields.items():
+        kind = table.annotation
+        lines = [_comment(kind.__doc__ or ""), f"[{section}]"]
+        for key, field in kind.model_fields.items():  # type: ignore[union-attr]
+            value = plain[section][key]
+            lines.append(_comment(field.description or ""))
+            if value is None:
+                lines.append(f"# {key} = {_toml((field.examples or [''])[0])}")
+            else:
+                lines.append(f"{key} = {_toml(value)}")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def show(loaded: LoadedConfig) -> str:
+    """Every key that has a value, with where it is from unless it is the default."""
+    parts = []
+    for section, table in loaded.config.plain().items():
+        lines = [f"[{section}]"]
+        for key, value in table.items():
+            if value is not None:
+                given = loaded.given.get(f"{section}.{key}")
+                lines.append(f"{key} = {_toml(value)}" + (f"  # {given.where}" if given else ""))
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def _comment(text: str) -> str:
+    return textwrap.fill(text, _WIDTH, initial_indent="# ", subsequent_indent="# ")
+
+
+def _toml(value: Any) -> str:
+    """Strings, numbers and lists of them are written alike in JSON and in TOML."""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,432 @@
+"""The engine of one partition: records in; verdicts, anomalies and counts out.
+
+    records --lanes--> points --windows--> steps --detector--> verdicts --episodes--> anomalies
+
+It is deterministic: the same records in the same order give the same bits, however they are cut into batches, and from
+any state that `save` gave. Replay and the live service run this very class.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.detector import Detector
+from detectors.kernel import Verdicts
+from pipeline.accounting import Counts
+from pipeline.episodes import (
+    CONTEXT,
+    EVENTS,
+    LEVEL_SHIFT_EVENT,
+    Origin,
+    anomaly_id,
+    finite_or_none,
+    grade,
+    iso_time,
+    share_evidence,
+    silence_anomaly,
+    strongest_streams,
+)
+from pipeline.interfaces import Spill
+from pipeline.lanes import LaneTable
+from pipeline.records import Anomaly, Batch, Disposition, Phase, Severity, VerdictTable
+from pipeline.silence import LANE_FIELDS, SilenceClock, SilenceEvents, SilenceRule, watch
+from pipeline.windows import CountWindows, PartitionClock, Points, Steps, WindowSpec, assign, lane_fields
+
+_ALL_ACCEPTED = int(Disposition.SCORED)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """How a partition is processed.
+
+    Attributes:
+        windows: which windows its points go through.
+        silence: when a lane is silent.
+        provisional_points: points of a lane until which its verdicts are provisional.
+        max_state_bytes: hard budget for the lanes' state.
+    """
+
+    windows: WindowSpec = field(default_factory=CountWindows)
+    silence: SilenceRule = field(default_factory=SilenceRule)
+    provisional_points: int = 1000
+    max_state_bytes: int = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one micro-batch.
+
+    Attributes:
+        verdicts: one or more tables, in order.
+        anomalies: in order.
+        counts: of this batch alone.
+    """
+
+    verdicts: tuple[VerdictTable, ...]
+    anomalies: tuple[Anomaly, ...]
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """Everything an engine remembers; see `PartitionEngine.save`."""
+
+    arrays: dict[str, NDArray[Any]]
+    keys: list[str]
+    spilled: list[tuple[str, bytes]]
+    clocks: dict[str, dict[str, int]]
+
+
+class PartitionEngine:
+    """All lanes of one partition, and what happens to its records.
+
+    Args:
+        detector: network, profile and decision.
+        config: windows and budgets.
+        fields: names of the fields of a record.
+        origin: named in every anomaly.
+        spill: takes evicted lanes.
+
+    Raises:
+        ValueError: the budget has no room for one key.
+    """
+
+    def __init__(
+        self, detector: Detector, config: EngineConfig, fields: tuple[str, ...], origin: Origin, spill: Spill
+    ) -> None:
+        added = [*lane_fields(config.windows), *LANE_FIELDS]
+        # field by field, since `descr` forgets the alignment, and another type would be compiled for again
+        lane = detector.lane_dtype
+        row = np.dtype([*((name, lane[name]) for name in lane.names or ()), *added])
+        room = config.max_state_bytes // (row.itemsize * len(fields))
+        if room < 1:
+            needed = row.itemsize * len(fields)
+            raise ValueError(f"found a state budget of {config.max_state_bytes} bytes, expected at least {needed}")
+        self.lanes = LaneTable(row, len(fields), int(room), spill)
+        self.counts = Counts()
+        self._detector = detector
+        self._config = config
+        self.fields = fields
+        self._origin = origin
+        self._clock = PartitionClock()
+        self._silence = SilenceClock()
+
+    @property
+    def watermark_us(self) -> int:
+        """Newest event time accepted; 0 before the first."""
+        return self._silence.watermark_us
+
+    def process(self, batch: Batch) -> Outcome:
+        """Take a micro-batch of records, in order.
+
+        A batch of more keys than there is room for is taken in parts.
+        """
+        parts = [self._process(part) for part in self._parts(batch)]
+        counts = Counts()
+        for part in parts:
+            counts += part.counts
+        self.counts += counts
+        return Outcome(
+            tuple(table for part in parts for table in part.verdicts),
+            tuple(anomaly for part in parts for anomaly in part.anomalies),
+            counts,
+        )
+
+    def _parts(self, batch: Batch) -> Iterable[Batch]:
+        if len(batch.key_names) <= self.lanes.max_keys:
+            return [batch]
+        middle = len(batch) // 2
+        if len(np.unique(batch.key_codes)) <= self.lanes.max_keys:
+            return [batch.slice(0, len(batch))]
+        return [*self._parts(batch.slice(0, middle)), *self._parts(batch.slice(middle, len(batch)))]
+
+    def _process(self, batch: Batch) -> Outcome:
+        width = len(self.fields)
+        unusable = np.zeros(len(batch), np.bool_)
+        unusable[[problem.index for problem in batch.problems if problem.field < 0]] = True
+        base = self._rows_of(batch, unusable)
+        points = _expand(batch, base, width)
+        assignment = assign(self._config.windows, self.lanes.used(), self._clock, points)
+        self._clock = assignment.clock
+        steps, disposition = _place_empty(assignment.steps), assignment.disposition
+        accepted = disposition == Disposition.SCORED
+        silences = self._watch(points, accepted)
+        before = self.lanes.slab["scalars"]["points"][points.lane]
+        verdicts = self._detector.score(self.lanes.used(), steps.lane, steps.time_us, steps.value, steps.position)
+
+        warm_up = self._detector.decision.warm_up
+        taken = before + _steps_before(points, steps)
+        disposition[accepted & (taken < warm_up)] = Disposition.WARMING
+        by_record = disposition.reshape(len(batch), width)
+        by_record[unusable] = Disposition.DEAD_LETTERED
+
+        severity = grade(verdicts.score, verdicts.threshold, verdicts.flagged)
+        counts = self._count(batch, by_record, verdicts, severity)
+        anomalies = self._report(batch, steps, verdicts, severity, silences)
+        for anomaly in anomalies:
+            counts.events[anomaly.event] += 1
+        table = self._tabulate(batch, points, steps, verdicts, severity, disposition)
+        return Outcome((table,), tuple(anomalies), counts)
+
+    def _rows_of(self, batch: Batch, unusable: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """First row of each record's key; 0 for unusable records, whose points reach no lane.
+
+        New keys get their rows in the order in which they are first met, however the records are cut into batches.
+        """
+        usable = np.flatnonzero(~unusable)[::-1]
+        first = np.full(len(batch.key_names), len(batch), np.int64)
+        first[batch.key_codes[usable]] = usable  # of several records of a key, the one assigned last: its first
+        used = np.argsort(first, kind="stable")[: np.count_nonzero(first < len(batch))]
+        slots = np.zeros(len(batch.key_names), np.int64)
+        slots[used] = self.lanes.slots_of([batch.key_names[code] for code in used.tolist()])
+        return slots[batch.key_codes] * len(self.fields)
+
+    def _watch(self, points: Points, accepted: NDArray[np.bool_]) -> SilenceEvents:
+        everything = bool(accepted.all())
+        lane, time_us, record = points.lane, points.time_us, points.record
+        if not everything:
+            lane, time_us, record = lane[accepted], time_us[accepted], record[accepted]
+        events, self._silence = watch(self._config.silence, self.lanes.used(), self._silence, lane, time_us, record)
+        return events
+
+    def _count(
+        self, batch: Batch, by_record: NDArray[np.int8], verdicts: Verdicts, severity: NDArray[np.int8]
+    ) -> Counts:
+        counts = Counts()
+        counts.add_dispositions(by_record)
+        counts.add_severities(severity)
+        counts.gaps = int(verdicts.gap.sum())
+        explained = np.zeros(by_record.shape, np.bool_)
+        for problem in batch.problems:
+            counts.problems[problem.reason] += 1
+            explained[problem.index, problem.field if problem.field >= 0 else slice(None)] = True
+        unexplained = ~explained
+        missing = int((unexplained & np.isnan(batch.values)).sum())
+        non_finite = int((unexplained & np.isinf(batch.values)).sum())
+        for reason, count in (("missing", missing), ("non_finite", non_finite)):
+            if count:
+                counts.problems[reason] += count
+        return counts
+
+    def _report(
+        self, batch: Batch, steps: Steps, verdicts: Verdicts, severity: NDArray[np.int8], silences: SilenceEvents
+    ) -> list[Anomaly]:
+        """Anomalies of the batch in order of the records that caused them."""
+        reports = [
+            (int(steps.record[n]), self._describe(event, int(n), steps, verdicts, severity))
+            for event, n in enumerate(verdicts.event_point)
+        ]
+        for lane, record, since_us, began in zip(
+            silences.lane.tolist(), silences.record.tolist(), silences.since_us.tolist(), silences.began.tolist(),
+            strict=True,
+        ):  # fmt: skip
+            slot, at = divmod(lane, len(self.fields))
+            report = silence_anomaly(
+                self._origin,
+                key=self.lanes.names[slot],
+                field=self.fields[at],
+                time_us=int(batch.time_us[record]),
+                position=int(batch.position[record]),
+                since_us=since_us,
+                began=began,
+            )
+            reports.append((record, report))
+        reports.sort(key=lambda report: report[0])
+        return [report for _, report in reports]
+
+    def _describe(self, event: int, n: int, steps: Steps, verdicts: Verdicts, severity: NDArray[np.int8]) -> Anomaly:
+        width = len(self.fields)
+        slot, at = divmod(int(steps.lane[n]), width)
+        key, name = self.lanes.names[slot], self.fields[at]
+        what = EVENTS[int(verdicts.event[n])]
+        first, last = np.searchsorted(steps.record, [steps.record[n], steps.record[n] + 1])
+        scores = np.zeros(width, np.float32)
+        for i in range(int(first), int(last)):
+            if steps.lane[i] // width == slot and steps.time_us[i] == steps.time_us[n]:
+                scores[steps.lane[i] % width] = verdicts.score[i]
+        window = verdicts.event_window[event][-CONTEXT:]
+        closes = what == "closed"
+        return Anomaly(
+            id=anomaly_id(self._origin, int(steps.position[n]), key, name, what),
+            event=what,
+            episode=anomaly_id(self._origin, int(verdicts.episode[n]), key, name, "opened"),
+            kind="level_shift" if verdicts.event[n] == LEVEL_SHIFT_EVENT else "point",
+            key=key,
+            field=name,
+            time=iso_time(int(steps.time_us[n])),
+            observed=float(steps.value[n]),
+            expected=finite_or_none(verdicts.expected[n]),
+            lower=finite_or_none(verdicts.lower[n]),
+            upper=finite_or_none(verdicts.upper[n]),
+            score=float(verdicts.score[n]),
+            threshold=float(verdicts.threshold[n]),
+            severity=_peak_severity(verdicts, event, n) if closes else Severity(severity[n]).name.lower(),
+            peak_score=float(verdicts.event_peak[event]),
+            points=int(verdicts.event_points[event]),
+            opened_at=iso_time(int(verdicts.event_opened_us[event])),
+            contributions=share_evidence(scores, self.fields),
+            streams=strongest_streams(self._detector.profile.streams, verdicts.event_novelty[event]),
+            context=window[~np.isnan(window)].tolist(),
+            bundle=self._origin.bundle,
+            source=self._origin.source,
+            partition=self._origin.partition,
+            position=int(steps.position[n]),
+        )
+
+    def _tabulate(
+        self,
+        batch: Batch,
+        points: Points,
+        steps: Steps,
+        verdicts: Verdicts,
+        severity: NDArray[np.int8],
+        disposition: NDArray[np.int8],
+    ) -> VerdictTable:
+        """A row for every step, and one for every point that gives none, in the order of their records."""
+        width = len(self.fields)
+        warming = verdicts.points < self._detector.decision.warm_up
+        phase = np.where(verdicts.points < self._config.provisional_points, Phase.PROVISIONAL, Phase.LIVE)
+        phase[verdicts.gap] = Phase.STALE
+        phase[warming] = Phase.WARMING
+        names, key = self._keys_of(batch, steps)
+        field_names = self.fields
+        table = VerdictTable(
+            key_names=names,
+            field_names=field_names,
+            key=key,
+            field=(steps.lane % width).astype(np.int8),
+            time_us=steps.time_us,
+            position=steps.position,
+            value=steps.value,
+            expected=verdicts.expected,
+            lower=verdicts.lower,
+            upper=verdicts.upper,
+            score=verdicts.score,
+            threshold=np.where(warming, np.float32(np.nan), verdicts.threshold),
+            surprise=verdicts.surprise,
+            is_anomaly=verdicts.flagged,
+            severity=severity,
+            phase=phase.astype(np.int8),
+            disposition=np.where(warming, Disposition.WARMING, Disposition.SCORED).astype(np.int8),
+            episode=verdicts.episode,
+        )
+        others = np.flatnonzero(disposition > Disposition.WARMING)
+        if not len(others):
+            return table
+        return _merge(table, steps.record, _unscored(batch, points, others, disposition, width, field_names))
+
+    def _keys_of(self, batch: Batch, steps: Steps) -> tuple[list[str], NDArray[np.int32]]:
+        """(key names, code of each step's key): the batch's own, unless a step can be of a key that is not in it."""
+        if isinstance(self._config.windows, CountWindows):
+            return batch.key_names, batch.key_codes[steps.record]
+        slots, codes = np.unique(steps.lane // len(self.fields), return_inverse=True)
+        names = list(batch.key_names)
+        start = len(names)
+        return [*names, *(self.lanes.names[slot] for slot in slots)], (codes + start).astype(np.int32)
+
+    def save(self) -> EngineState:
+        """Everything needed to go on after the last record processed, as values that later processing leaves alone."""
+        arrays, keys, spilled = self.lanes.save()
+        return EngineState(arrays, keys, spilled, {"windows": asdict(self._clock), "silence": asdict(self._silence)})
+
+    def load(self, state: EngineState, counts: Mapping[str, Any]) -> None:
+        """Become the engine that `save` was called on; this one must be fresh."""
+        self.lanes.load(state.arrays, state.keys, state.spilled)
+        self._clock = PartitionClock(**state.clocks["windows"])
+        self._silence = SilenceClock(**state.clocks["silence"])
+        self.counts = Counts.from_dict(dict(counts))
+
+
+def _peak_severity(verdicts: Verdicts, event: int, n: int) -> str:
+    """Grade of the episode's highest score."""
+    flagged = np.ones(1, np.bool_)
+    grades = grade(verdicts.event_peak[event : event + 1], verdicts.threshold[n : n + 1], flagged)
+    return Severity(grades[0]).name.lower()
+
+
+def _expand(batch: Batch, base: NDArray[np.int64], width: int) -> Points:
+    """A point for each field of each record, record by record."""
+    record = np.arange(len(batch))
+    if width == 1:
+        return Points(base, batch.time_us, batch.values[:, 0].copy(), batch.position, record)
+    return Points(
+        lane=(base[:, None] + np.arange(width)).ravel(),
+        time_us=np.repeat(batch.time_us, width),
+        value=batch.values.ravel(),
+        position=np.repeat(batch.position, width),
+        record=np.repeat(record, width),
+    )
+
+
+def _place_empty(steps: Steps) -> Steps:
+    """The steps, with minus their event time as the position of those of empty windows, which no record has."""
+    if not (steps.position < 0).any():
+        return steps
+    return replace(steps, position=np.where(steps.position < 0, -steps.time_us, steps.position))
+
+
+def _steps_before(points: Points, steps: Steps) -> NDArray[np.int64]:
+    """(points,) steps of the point's lane that earlier records of the batch released."""
+    lane = np.concatenate([points.lane, steps.lane])
+    record = np.concatenate([points.record, steps.record])
+    is_step = np.zeros(len(lane), np.bool_)
+    is_step[len(points) :] = True
+    order = np.lexsort((is_step, record, lane))
+    running: NDArray[np.int64] = np.cumsum(is_step[order]) - is_step[order]
+    starts = np.flatnonzero(np.diff(lane[order], prepend=-1))
+    running -= np.repeat(running[starts], np.diff(starts, append=len(order)))
+    counted = np.empty(len(lane), np.int64)
+    counted[order] = running
+    return counted[: len(points)]
+
+
+def _unscored(
+    batch: Batch,
+    points: Points,
+    which: NDArray[np.int64],
+    disposition: NDArray[np.int8],
+    width: int,
+    field_names: tuple[str, ...],
+) -> tuple[VerdictTable, NDArray[np.int64]]:
+    """Rows of the points that give no step, and their records."""
+    count = len(which)
+    nothing = np.full(count, np.nan)
+    record = points.record[which]
+    table = VerdictTable(
+        key_names=batch.key_names,
+        field_names=field_names,
+        key=batch.key_codes[record],
+        field=(which % width).astype(np.int8),
+        time_us=points.time_us[which],
+        position=points.position[which],
+        value=points.value[which],
+        expected=nothing,
+        lower=nothing,
+        upper=nothing,
+        score=nothing.astype(np.float32),
+        threshold=nothing.astype(np.float32),
+        surprise=nothing.astype(np.float32),
+        is_anomaly=np.zeros(count, np.bool_),
+        severity=np.zeros(count, np.int8),
+        phase=np.full(count, -1, np.int8),
+        disposition=disposition[which],
+        episode=np.full(count, -1, np.int64),
+    )
+    return table, record
+
+
+def _merge(
+    steps: VerdictTable, step_record: NDArray[np.int64], unscored: tuple[VerdictTable, NDArray[np.int64]]
+) -> VerdictTable:
+    """Both tables' rows in the order of their records; a record's steps come first."""
+    others, other_record = unscored
+    order = np.argsort(np.concatenate([step_record, other_record]), kind="stable")
+    columns = {
+        name: np.concatenate([getattr(steps, name), getattr(others, name)])[order]
+        for name in VerdictTable.__slots__
+        if name not in {"key_names", "field_names"}
+    }
+    return VerdictTable(key_names=steps.key_names, field_names=steps.field_names, **columns)

@@ -1,0 +1,95 @@
+"""Anomalies as they are reported: built from the few points that did something to an episode, and from silences."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.records import Anomaly, Severity
+
+SEVERITY_STEPS = (0.4, 0.8, 1.6)
+"""Score above the threshold from which a flagged point is medium, high and critical. 0.4 is about a tenfold rarity."""
+CONTEXT = 64
+STREAMS_TOLD = 5
+EVENTS = {1: "opened", 2: "worsened", 3: "closed", 4: "closed"}
+LEVEL_SHIFT_EVENT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where anomalies come from: the source, its partition and the bundle that scored it."""
+
+    source: str
+    partition: str
+    bundle: str
+
+
+def grade(score: NDArray[np.float32], threshold: NDArray[np.float32], flagged: NDArray[np.bool_]) -> NDArray[np.int8]:
+    """Severity of each point (n,): NONE where not flagged, else by how far the score exceeds the threshold."""
+    margin = np.nan_to_num(score - threshold)
+    grades = Severity.LOW + np.searchsorted(SEVERITY_STEPS, margin, side="right")
+    return np.where(flagged, grades, Severity.NONE).astype(np.int8)
+
+
+def iso_time(time_us: int) -> str:
+    """ISO 8601 in UTC, with microseconds only where there are any."""
+    text = str(np.datetime64(time_us, "us"))
+    return text.removesuffix(".000000") + "Z"
+
+
+def anomaly_id(origin: Origin, position: int, key: str, field: str, what: str) -> str:
+    """Deterministic id of an event: the same input gives the same id, whoever processes it and however often."""
+    return f"{origin.source}/{origin.partition}/{position}/{key}/{field}/{what}"
+
+
+def share_evidence(scores: NDArray[np.float32], fields: Sequence[str]) -> dict[str, float]:
+    """Each field's share in the evidence of a record: its score to the eighth power, as scores combine; sums to 1."""
+    evidence = np.nan_to_num(scores.astype(float)) ** 8
+    total = evidence.sum()
+    shares = evidence / total if total > 0 else np.full(len(fields), 1 / len(fields))
+    return {name: round(float(share), 4) for name, share in zip(fields, shares, strict=True)}
+
+
+def strongest_streams(names: Sequence[str], novelty: NDArray[np.float32]) -> list[dict[str, str | float]]:
+    """The derived streams that spoke, most novel first."""
+    order = np.argsort(-novelty, kind="stable")[:STREAMS_TOLD]
+    return [{"name": names[i], "novelty": round(float(novelty[i]), 3)} for i in order if novelty[i] > 0]
+
+
+def finite_or_none(value: float) -> float | None:
+    """The value for JSON, which has no NaN."""
+    return float(value) if np.isfinite(value) else None
+
+
+def silence_anomaly(
+    origin: Origin, *, key: str, field: str, time_us: int, position: int, since_us: int, began: bool
+) -> Anomaly:
+    """The report of a stream that fell silent at `since_us` and is noticed, or heard again, at `time_us`."""
+    episode = anomaly_id(origin, since_us, key, field, "silence")
+    return Anomaly(
+        id=f"{episode}/{'opened' if began else 'closed'}",
+        event="opened" if began else "closed",
+        episode=episode,
+        kind="silence",
+        key=key,
+        field=field,
+        time=iso_time(time_us),
+        observed=None,
+        expected=None,
+        lower=None,
+        upper=None,
+        score=None,
+        threshold=None,
+        severity=Severity.HIGH.name.lower(),
+        peak_score=None,
+        points=0,
+        opened_at=iso_time(since_us),
+        contributions={field: 1.0},
+        streams=[],
+        context=[],
+        bundle=origin.bundle,
+        source=origin.source,
+        partition=origin.partition,
+        position=position,
+    )

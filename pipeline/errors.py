@@ -1,0 +1,80 @@
+"""The error tree: what Driftline raises at its public seams, and the exit status of each.
+
+    DriftlineError                 1
+    ├── UserError                  2   something the user gave cannot be used; the message says what to do
+    │   ├── InputError                 a file, row or column of a source
+    │   ├── ConfigError                an option or a key of the configuration
+    │   └── BundleError                a bundle that is damaged, foreign or of another version
+    ├── CheckpointError            2   a saved position or state that cannot be continued from
+    └── MissingExtraError          2   an optional package that this command needs is not installed
+
+Errors of lower libraries are translated where they occur (`raise InputError(...) from exc`). Every message is one line.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class DriftlineError(Exception):
+    """Base of every error that Driftline raises on purpose."""
+
+    exit_status = 1
+
+
+class UserError(DriftlineError):
+    """Something the user gave cannot be used."""
+
+    exit_status = 2
+
+
+class InputError(UserError):
+    """A source, row or column that cannot be read; names them, what was found and what was expected.
+
+    Args:
+        source: the file, folder or topic as the user gave it.
+        found: what was there, as a short phrase; shown verbatim.
+        expected: what should have been there, and where it helps, what to do.
+        row: data row, counted from 1 without the header; None when it does not concern a row.
+        column: column name; None when it does not concern a column.
+    """
+
+    def __init__(
+        self, source: str, *, found: str, expected: str, row: int | None = None, column: str | None = None
+    ) -> None:
+        where = [source]
+        if row is not None:
+            where.append(f"row {row}")
+        if column is not None:
+            where.append(f"column {column!r}")
+        super().__init__(f"{', '.join(where)}: found {found}; expected {expected}")
+        self.source = source
+        self.row = row
+        self.column = column
+        self.found = found
+        self.expected = expected
+
+
+class ConfigError(UserError):
+    """An option or configuration key that is unknown or out of range."""
+
+
+class BundleError(UserError):
+    """A bundle that is missing, damaged, foreign or of another version."""
+
+
+class CheckpointError(DriftlineError):
+    """A saved position or state that cannot be continued from."""
+
+    exit_status = 2
+
+
+class MissingExtraError(DriftlineError):
+    """An optional package is not installed; the message names the extra that brings it."""
+
+    exit_status = 2
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """'; did you mean X?' for the valid name closest to `name`, or '' when none is close."""
+    close = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""

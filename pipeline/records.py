@@ -1,0 +1,217 @@
+"""Records, verdicts and anomalies: the plain data that flows through the pipeline, as columns.
+
+A micro-batch is columnar from the first byte to the last: one array per property, one entry per record (or per point,
+which is one field of one record). Nothing here touches the world.
+"""
+
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Disposition(IntEnum):
+    """What became of a point or record. Every record consumed has exactly one (the accounting identity)."""
+
+    SCORED = 0
+    WARMING = 1
+    LATE = 2
+    DUPLICATE = 3
+    DEAD_LETTERED = 4
+    MISSING = 5
+    """Points only: this field had no usable value while another field of the same record had one."""
+
+
+class Phase(IntEnum):
+    """How far a lane can be trusted."""
+
+    WARMING = 0
+    PROVISIONAL = 1
+    LIVE = 2
+    STALE = 3
+
+
+class Severity(IntEnum):
+    """Grade of a flagged point; NONE for a point that is not flagged."""
+
+    NONE = 0
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One unusable value or record of a batch.
+
+    Attributes:
+        index: record within the batch.
+        field: field within the record, or -1 when the whole record is unusable.
+        reason: counter label: 'not_a_number', 'bad_time', 'bad_key', 'malformed' or the like.
+        found: the offending text, shortened.
+    """
+
+    index: int
+    field: int
+    reason: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records of one partition in arrival order, as columns.
+
+    Attributes:
+        key_names: the distinct keys that `key_codes` indexes; any order.
+        key_codes: (n,) int32, the key of each record.
+        time_us: (n,) int64, event time in microseconds since 1970-01-01 UTC.
+        values: (n, fields) float64; NaN where missing or unusable, infinities as found.
+        position: (n,) int64, rising: data row in the file counted from 1, or Kafka offset.
+        problems: the unusable values and records; their cells are NaN in `values`.
+    """
+
+    key_names: list[str]
+    key_codes: NDArray[np.int32]
+    time_us: NDArray[np.int64]
+    values: NDArray[np.float64]
+    position: NDArray[np.int64]
+    problems: tuple[Problem, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.time_us)
+
+    def slice(self, start: int, stop: int) -> "Batch":
+        """The records from `start` to before `stop`, with only their keys."""
+        used, codes = np.unique(self.key_codes[start:stop], return_inverse=True)
+        return Batch(
+            key_names=[self.key_names[code] for code in used],
+            key_codes=codes.astype(np.int32),
+            time_us=self.time_us[start:stop],
+            values=self.values[start:stop],
+            position=self.position[start:stop],
+            problems=tuple(
+                replace(problem, index=problem.index - start)
+                for problem in self.problems
+                if start <= problem.index < stop
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictTable:
+    """Verdicts of one micro-batch as columns, one row per point, in the order in which they were decided.
+
+    Attributes:
+        key_names: the keys that `key` indexes; any order.
+        field_names: the fields that `field` indexes.
+        key: (n,) int32.
+        field: (n,) int8.
+        time_us: (n,) event time; of the end of the slice for event-time windows.
+        position: (n,) of the record the point came from; minus the event time for an empty window, which has none.
+        value: (n,) as observed; NaN for a missing one.
+        expected, lower, upper: (n,) one-step forecast and its band in the units of the value; NaN for none.
+        score, threshold: (n,) NaN for points that were not scored.
+        surprise: (n,) one-step residual in units of its forecast scale; NaN for none.
+        is_anomaly: (n,)
+        severity: (n,) of `Severity`.
+        phase: (n,) of `Phase`; -1 for points that reached no lane.
+        disposition: (n,) of `Disposition`.
+        episode: (n,) position of the record that opened the point's episode; -1 for none.
+    """
+
+    key_names: list[str]
+    field_names: tuple[str, ...]
+    key: NDArray[np.int32]
+    field: NDArray[np.int8]
+    time_us: NDArray[np.int64]
+    position: NDArray[np.int64]
+    value: NDArray[np.float64]
+    expected: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    score: NDArray[np.float32]
+    threshold: NDArray[np.float32]
+    surprise: NDArray[np.float32]
+    is_anomaly: NDArray[np.bool_]
+    severity: NDArray[np.int8]
+    phase: NDArray[np.int8]
+    disposition: NDArray[np.int8]
+    episode: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.time_us)
+
+
+class Anomaly(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """One event of an episode, as written to the anomalies output; times are ISO 8601 in UTC.
+
+    Attributes:
+        schema: version of this layout.
+        id: deterministic: the same event of the same input always has the same.
+        event: opened, worsened or closed.
+        episode: id of the episode, that of the event that opened it.
+        kind: point, level_shift (known once it closes) or silence.
+        score, threshold: of this point; None for silence.
+        contributions: each field's share in the record's evidence, summing to 1.
+        streams: the derived streams that spoke, most novel first, with their novelty.
+        points: flagged points of the episode so far.
+        context: newest values of the lane up to this point, oldest first, at most 64.
+        position: of the record in its partition: row of the file from 1, or offset.
+    """
+
+    schema: int = 1
+    id: str
+    event: str
+    episode: str
+    kind: str
+    key: str
+    field: str
+    time: str
+    observed: float | None
+    expected: float | None
+    lower: float | None
+    upper: float | None
+    score: float | None
+    threshold: float | None
+    severity: str
+    peak_score: float | None
+    points: int
+    opened_at: str
+    contributions: dict[str, float]
+    streams: list[dict[str, str | float]]
+    context: list[float]
+    bundle: str
+    source: str
+    partition: str
+    position: int
+
+
+class RunIdentity(msgspec.Struct, frozen=True):
+    """What makes a run the run it is; a checkpoint of another is not continued from."""
+
+    config_hash: str
+    bundle: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """The state of a run behind one record.
+
+    Attributes:
+        run: whose state it is.
+        meta: position, counts, clocks and the like, as JSON can hold them; floats finite.
+        arrays: by name, of any shape and of any dtype without Python objects, structured ones included.
+        key_names: names of the keys in the arrays, in their order.
+        spilled: evicted keys with their rows.
+    """
+
+    run: RunIdentity
+    meta: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+    key_names: list[str]
+    spilled: list[tuple[str, bytes]] = field(default_factory=list)

@@ -1,0 +1,96 @@
+"""What a run came to, as the values of `summary.json`; its names are an interface that people depend on."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.episodes import iso_time
+from pipeline.records import Severity
+from pipeline.replay import ReplayResult
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a run was given.
+
+    Attributes:
+        version: of Driftline.
+        source: as the user named it.
+        partitions: files.
+        fields: names of the fields scored.
+        profile, bundle: what scored them; the bundle by its id.
+        risk: expected false alarms per 1,000 points of a lane.
+        config_hash: of everything that alters verdicts.
+        bytes_per_lane: of state.
+    """
+
+    version: str
+    source: str
+    partitions: int
+    fields: tuple[str, ...]
+    profile: str
+    bundle: str
+    risk: float
+    config_hash: str
+    bytes_per_lane: int
+
+
+def summarise(
+    facts: RunFacts,
+    result: ReplayResult,
+    *,
+    evaluation: dict[str, Any] | None = None,
+    labels: dict[str, list[tuple[int, int]]] | None = None,
+) -> dict[str, Any]:
+    """The run in plain values; absent times and rates are None.
+
+    Args:
+        facts: what the run was given.
+        result: what came of it.
+        evaluation: see `pipeline.evaluation`.
+        labels: labelled windows by key, in microseconds.
+    """
+    counts = result.counts.to_dict()
+    seconds = max(result.run_time_s, 1e-9)
+    summary: dict[str, Any] = {
+        "format": FORMAT,
+        "driftline": facts.version,
+        "completed": result.completed,
+        "source": facts.source,
+        "partitions": facts.partitions,
+        "fields": list(facts.fields),
+        "first_time": None if result.first_us is None else iso_time(result.first_us),
+        "last_time": None if result.last_us is None else iso_time(result.last_us),
+        "records": {"consumed": counts["consumed"], **counts["records"]},
+        "points": counts["points"],
+        "problems": counts["problems"],
+        "gaps": counts["gaps"],
+        "lanes": result.lanes,
+        "episodes": counts["events"]["opened"],
+        "events": counts["events"],
+        "flagged_points": counts["flagged"],
+        "evictions": result.evictions,
+        "returns": result.returns,
+        "profile": facts.profile,
+        "bundle": facts.bundle,
+        "risk": facts.risk,
+        "config_hash": facts.config_hash,
+        "bytes_per_lane": facts.bytes_per_lane,
+        "state_bytes": result.state_bytes,
+        "run_time_s": round(result.run_time_s, 3),
+        "records_per_s": round(result.records_here / seconds),
+        "points_per_s": round(result.records_here * len(facts.fields) / seconds),
+        "notices": list(result.notices),
+    }
+    if evaluation is not None:
+        summary["evaluation"] = evaluation
+    if labels is not None:
+        summary["labels"] = {
+            key: [[iso_time(start), iso_time(end)] for start, end in spans] for key, spans in sorted(labels.items())
+        }
+    return summary
+
+
+SEVERITIES = tuple(grade.name.lower() for grade in Severity if grade)
+"""Grades of flagged points, mildest first."""

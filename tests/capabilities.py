@@ -1,0 +1,57 @@
+"""What some tests need beyond the locked packages, how it is found, and whether doing without is allowed.
+
+A test that needs one of these bears its name as a marker. Where it is missing the test is skipped, or fails when
+DRIFTLINE_REQUIRE (names, separated by commas) lists it.
+
+`python -m tests.capabilities NAME ...` exits 0 when nothing of what it names is missing.
+"""
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Callable
+
+_CHROMIUM_NAMES = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
+
+
+def find_chromium() -> str | None:
+    """Path of the browser: DRIFTLINE_CHROMIUM where it is set, else the first that is installed."""
+    named = os.environ.get("DRIFTLINE_CHROMIUM")
+    paths = map(shutil.which, [named] if named else _CHROMIUM_NAMES)
+    return next(filter(None, paths), None)
+
+
+def _lacking_browser() -> str:
+    return "" if find_chromium() else "found no Chromium; expected one on PATH or in DRIFTLINE_CHROMIUM"
+
+
+def _lacking_torch() -> str:
+    return "" if importlib.util.find_spec("torch") else "found no torch; expected the `train` extra"
+
+
+LACKING: dict[str, Callable[[], str]] = {"browser": _lacking_browser, "torch": _lacking_torch}
+"""Marker to a function that says what is missing and what to do, or '' when nothing is."""
+
+
+def required() -> set[str]:
+    """The capabilities that DRIFTLINE_REQUIRE lists.
+
+    Raises:
+        ValueError: it lists a name that no marker has.
+    """
+    names = {name.strip() for name in os.environ.get("DRIFTLINE_REQUIRE", "").split(",")} - {""}
+    if unknown := names - LACKING.keys():
+        found, expected = ", ".join(sorted(unknown)), ", ".join(LACKING)
+        raise ValueError(f"DRIFTLINE_REQUIRE: found {found}; expected names out of {expected}")
+    return names
+
+
+if __name__ == "__main__":
+    sys.exit(any(LACKING[name]() for name in sys.argv[1:]))

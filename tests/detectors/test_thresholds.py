@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors.episodes import Decision, threshold_of
+from detectors.thresholds import (
+    AGES,
+    LEAST_ALARMS,
+    LOG_RATES,
+    ThresholdTable,
+    fit_thresholds,
+    fixed_decision,
+    make_decision,
+)
+
+TABLE = ThresholdTable((100, 1000, 10_000), (-5.0, -4.0, -3.0), ((3.0, 2.5, 2.0), (2.8, 2.2, 1.9), (2.4, 2.0, 1.7)))
+GROUPS = len(AGES) - 1
+
+
+def _threshold(risk: float, points: int) -> float:
+    return float(threshold_of(make_decision(TABLE, risk), points))
+
+
+@pytest.mark.parametrize(("column", "risk"), [(0, 0.01), (1, 0.1), (2, 1.0)])
+@pytest.mark.parametrize(("row", "points"), [(0, 100), (1, 1000), (2, 10_000)])
+def test_the_table_is_met_at_its_knots(column: int, risk: float, row: int, points: int) -> None:
+    """At an age and a rate of the table the threshold is the table's."""
+    assert _threshold(risk, points) == pytest.approx(TABLE.thresholds[row][column])
+
+
+def test_between_knots_the_threshold_is_linear_in_log_age_and_log_rate() -> None:
+    """Half way between two ages and two rates, in logarithms, lies the mean of the four."""
+    assert _threshold(10**-1.5, 316) == pytest.approx((3.0 + 2.5 + 2.8 + 2.2) / 4, abs=1e-3)
+
+
+def test_beyond_the_table_its_ends_hold() -> None:
+    """Younger, older, rarer or more frequent than the table goes, its outermost thresholds hold."""
+    assert _threshold(1e-9, 1) == _threshold(0.01, 100)
+    assert _threshold(500, 10**9) == pytest.approx(_threshold(1.0, 10_000))
+    assert _threshold(1.0, 0) == _threshold(1.0, 100)
+
+
+@given(st.floats(1e-4, 10), st.floats(1e-4, 10), st.integers(1, 10**6))
+def test_more_risk_never_means_a_higher_threshold(a: float, b: float, points: int) -> None:
+    """The threshold falls with the risk at any age."""
+    assert _threshold(max(a, b), points) <= _threshold(min(a, b), points)
+
+
+def test_a_fixed_decision_has_one_threshold() -> None:
+    """Its threshold is the same at any age."""
+    assert {float(threshold_of(fixed_decision(1.7), points)) for points in (0, 1, 7, 150, 10**6)} == {1.7}
+
+
+@pytest.mark.parametrize("risk", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_risk_must_be_a_positive_number(risk: float) -> None:
+    """Other risks are refused with what was found."""
+    with pytest.raises(ValueError, match=r"found a risk of .* expected a positive number"):
+        make_decision(TABLE, risk)
+
+
+def test_rules_keep_the_types_of_their_defaults() -> None:
+    """A rule given as another type of number is converted, so that no other kernel is compiled for it."""
+    decision = make_decision(TABLE, 1.0, rest=50.0, margin=1, warm_up=60)
+    assert decision.rest == 50
+    defaults = Decision._field_defaults
+    assert {name: type(getattr(decision, name)) for name in defaults} == {
+        name: type(value) for name, value in defaults.items()
+    }
+
+
+def test_an_unknown_rule_is_refused() -> None:
+    """A rule of another name raises with the names there are."""
+    with pytest.raises(ValueError, match=r"found the rules .*'resst'.* expected some of .*'rest'"):
+        make_decision(TABLE, 1.0, resst=5)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        ((1, 2), (-5.0, -4.0), ((3.0, 2.0),)),
+        ((1, 2), (-5.0, -4.0), ((3.0, 2.0), (3.0, 3.0))),
+        ((2, 1), (-5.0, -4.0), ((3.0, 2.0), (3.0, 2.0))),
+        ((1, 2), (-4.0, -5.0), ((3.0, 2.0), (3.0, 2.0))),
+        ((1,), (-5.0, -4.0), ((3.0, 2.0),)),
+        ((1, 2), (-5.0, -4.0), ((3.0, float("nan")), (3.0, 2.0))),
+    ],
+)
+def test_a_table_that_does_not_fall_or_fit_is_refused(
+    table: tuple[tuple[float, ...], tuple[float, ...], tuple[tuple[float, ...], ...]],
+) -> None:
+    """Ages and rates rise, thresholds fall along rates, shapes fit, and nothing is NaN."""
+    with pytest.raises(ValueError, match="found a threshold table of shape"):
+        ThresholdTable(*table)
+
+
+def test_a_table_survives_a_round_trip_through_plain_values() -> None:
+    """A table made of what `to_dict` gave decides alike."""
+    again = ThresholdTable(**TABLE.to_dict())
+    assert threshold_of(make_decision(again, 0.3), 700) == _threshold(0.3, 700)
+
+
+def test_fitted_thresholds_give_back_a_log_linear_rate() -> None:
+    """Where log10 of the rate falls linearly with the threshold, the table is on that line, measured or beyond."""
+    tried = np.arange(1.0, 3.01, 0.25)
+    counted = np.round(1e8 * 10.0 ** (-2 - tried)).astype(np.int64)
+    alarms = np.tile(counted[:, None], GROUPS)
+    table = fit_thresholds(tried.tolist(), alarms, np.full(GROUPS, 10**8))
+    assert tuple(table.log_rates) == LOG_RATES
+    for row in table.thresholds:
+        np.testing.assert_allclose(row, -2 - np.array(LOG_RATES), atol=1e-3)
+
+
+def test_chance_bumps_are_evened_out() -> None:
+    """More alarms at a higher threshold, which only chance can bring, leave the table falling."""
+    alarms = np.array([1000, 300, 320, 100, 30]).repeat(GROUPS).reshape(5, GROUPS)
+    table = fit_thresholds([1.0, 1.5, 2.0, 2.5, 3.0], alarms, np.full(GROUPS, 10**6))
+    assert (np.diff(np.array(table.thresholds), axis=1) < 0).all()
+
+
+@pytest.mark.parametrize("counted", [[LEAST_ALARMS, 0, 0], [0, 0, 0], [50, 50, 50], [20, LEAST_ALARMS - 1, 0]])
+def test_too_few_alarms_to_tell_a_slope_are_refused(counted: list[int]) -> None:
+    """An age group needs two different rates that each rest on enough alarms."""
+    alarms = np.array([[1000, 300, 90]] * GROUPS).T.copy()
+    alarms[:, 1] = counted
+    with pytest.raises(ValueError, match="alarms in age group 1, expected more streams"):
+        fit_thresholds([1.0, 1.5, 2.0], alarms, np.full(GROUPS, 10**5))

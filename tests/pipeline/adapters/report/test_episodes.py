@@ -1,0 +1,91 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.adapters.report.episodes import read_episodes
+from pipeline.errors import InputError
+
+
+def _event(**changes: Any) -> dict[str, Any]:
+    event = {
+        "schema": 1,
+        "id": "x",
+        "event": "opened",
+        "episode": "e1",
+        "kind": "point",
+        "key": "pump",
+        "field": "flow",
+        "time": "2014-02-08T14:30:00Z",
+        "opened_at": "2014-02-08T14:30:00Z",
+        "observed": 9.0,
+        "expected": 5.0,
+        "score": 7.0,
+        "peak_score": 7.0,
+        "severity": "low",
+        "contributions": {"temperature": 0.25, "flow": 0.75},
+        "streams": [{"name": "residual_1", "novelty": 2.5}],
+        "context": [1, 2, 3],
+    }
+    return {**event, **changes}
+
+
+def _written(path: Path, events: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    return path
+
+
+def test_the_events_of_an_episode_become_one_row(tmp_path: Path) -> None:
+    """It tells when it opened and closed, how bad it got, and what was seen at the highest score."""
+    worse = _event(
+        event="worsened", time="2014-02-08T14:35:00Z", severity="critical", score=12.0, peak_score=12.0, observed=20.0
+    )
+    calmer = _event(event="level_shift", score=8.0, peak_score=12.0, observed=11.0)
+    closed = _event(
+        event="closed", time="2014-02-08T15:00:00Z", severity="low", score=0.1, peak_score=13.0, observed=5.0
+    )
+    (episode,) = read_episodes(_written(tmp_path / "a.jsonl", [_event(), worse, calmer, closed]))
+    assert (episode.key, episode.field, episode.kind, episode.severity) == ("pump", "flow", "level_shift", 4)
+    assert episode.closed_ms is not None
+    assert episode.closed_ms - episode.opened_ms == 30 * 60 * 1000
+    assert (episode.observed, episode.expected, episode.peak_score) == (20.0, 5.0, 13.0)
+    assert episode.shares == [("flow", 0.75), ("temperature", 0.25)]
+    assert episode.streams == ["residual_1"]
+
+
+def test_episodes_come_in_the_order_in_which_they_opened(tmp_path: Path) -> None:
+    """Whatever the order of their events; one that never closed is open."""
+    events = [_event(episode="late", opened_at="2014-02-09T00:00:00Z"), _event(episode="early")]
+    first, second = read_episodes(_written(tmp_path / "a.jsonl", events))
+    assert first.opened_ms < second.opened_ms
+    assert first.closed_ms is None
+
+
+def test_a_level_shift_is_told_by_kind_or_by_event(tmp_path: Path) -> None:
+    """An episode that turned out to be a level shift is one."""
+    events = [_event(), _event(event="level_shift"), _event(event="closed")]
+    (episode,) = read_episodes(_written(tmp_path / "a.jsonl", events))
+    assert episode.kind == "level_shift"
+
+
+def test_a_silence_needs_no_numbers(tmp_path: Path) -> None:
+    """Nothing was observed, so nothing is said of it; a time without a zone is UTC."""
+    bare = {"event": "opened", "episode": "s", "kind": "silence", "key": "k", "field": "f", "severity": "medium"}
+    (episode,) = read_episodes(_written(tmp_path / "a.jsonl", [{**bare, "time": "1970-01-01T00:00:01"}]))
+    assert (episode.observed, episode.peak_score, episode.opened_ms) == (None, None, 1000)
+
+
+@pytest.mark.parametrize(("line", "found"), [("{torn", "malformed"), ('{"event": "opened"}', "missing")])
+def test_a_damaged_line_is_named(tmp_path: Path, line: str, found: str) -> None:
+    """The error gives the row."""
+    path = tmp_path / "anomalies.jsonl"
+    path.write_text(json.dumps(_event()) + "\n" + line + "\n")
+    with pytest.raises(InputError, match=f"row 2: found .*{found}"):
+        read_episodes(path)
+
+
+def test_an_absent_file_is_named(tmp_path: Path) -> None:
+    """The error names it."""
+    with pytest.raises(InputError, match=r"anomalies\.jsonl: found No such file"):
+        read_episodes(tmp_path / "anomalies.jsonl")

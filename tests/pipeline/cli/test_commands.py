@@ -1,0 +1,117 @@
+import click
+import pytest
+
+from pipeline.cli import driftline, run
+from pipeline.cli.commands import Command, option
+from pipeline.cli.version import driftline_version
+from tests.pipeline.cli.samples import start
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """Modules that a command imports."""
+    process = start(*arguments, PYTHONPROFILEIMPORTTIME="1")
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 0
+    return {line.rpartition("|")[2].strip() for line in told.splitlines() if line.startswith("import time:")}
+
+
+def test_the_list_of_commands_tells_what_each_says_itself() -> None:
+    """Every command is there, and the line that the list has of it is the first of its help."""
+    context = click.Context(driftline)
+    for name in driftline.list_commands(context):
+        command = driftline.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+        assert (command.help or "").partition("\n")[0] == driftline.modules[name]
+
+
+@pytest.mark.parametrize("name", ["replay", "demo", "pretrain", "config", "version"])
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--help` shows the usage and exits with 0."""
+    assert run([name, "--help"]) == 0
+    assert f"Usage: driftline {name}" in capsys.readouterr().out
+
+
+def test_options_are_shown_by_heading(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help of a command has a section for each heading, and none for its arguments."""
+
+    @click.command(cls=Command)
+    @click.argument("source")
+    @option("--size", group="How much", type=click.IntRange(1, 9), default=2, show_default=True, help="Of it.")
+    @option("--where", group="Whither", help="It goes.")
+    def example(source: str, size: int, where: str) -> None: ...
+
+    example.main(["--help"], standalone_mode=False)
+    text = capsys.readouterr().out
+    sections = [line for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert sections == ["How much:", "Whither:", "Help:"]
+    assert "Of it.  [default: 2]\n" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["replai"], ("found the unknown command 'replai'", "did you mean 'replay'?")),
+        (["replay", "x.csv", "--lables", "y"], ("found the unknown option '--lables'", "did you mean '--labels'?")),
+        (["--verbos"], ("found the unknown option '--verbos'", "`driftline --help`")),
+        (["replay"], ("missing argument 'SOURCE'", "`driftline replay --help`")),
+        (["replay", "x.csv", "--out"], ("option '--out' requires an argument",)),
+        (["demo", "--lanes", "3"], ("invalid value for '--lanes': 3 is not in the range",)),
+        (["config", "--config", "absent.toml"], ("absent.toml: found no readable file",)),
+    ],
+)
+def test_a_wrong_command_line_gets_one_line(
+    arguments: list[str], parts: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is wrong is told on stderr in one line, with what is near it, and the exit status is 2."""
+    assert run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert err.startswith("driftline: error: ")
+    assert err.count("\n") == 1
+    for part in parts:
+        assert part in err
+
+
+def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """`driftline` alone tells what there is."""
+    assert run([]) == 0
+    assert "Commands:" in capsys.readouterr().out
+
+
+def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that Driftline does not raise on purpose keeps its traceback."""
+    monkeypatch.setitem(driftline.commands, "broken", click.Command("broken", callback=lambda: 1 // 0))
+    monkeypatch.setitem(driftline.modules, "broken", "Broken.")
+    with pytest.raises(ZeroDivisionError):
+        run(["broken"])
+
+
+def test_the_list_of_commands_is_quick() -> None:
+    """`driftline --help` imports no library but that of the command line."""
+    heavy = {"numpy", "numba", "pyarrow", "pydantic", "rich", "torch"}
+    assert not imported_by("--help") & heavy
+
+
+def test_the_versions_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """`driftline version` names the distribution's version and the shipped bundle."""
+    assert run(["version"]) == 0
+    assert capsys.readouterr().out.startswith(f"driftline {driftline_version()}, bundle ")
+
+
+def test_the_configuration_in_effect_is_printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`driftline config` prints every key, those from the environment with the variable beside them."""
+    monkeypatch.setenv("DRIFTLINE_DETECTOR__RISK", "0.25")
+    assert run(["config"]) == 0
+    assert "risk = 0.25  # environment variable DRIFTLINE_DETECTOR__RISK" in capsys.readouterr().out
+
+
+def test_windows_that_do_not_go_together_are_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hop longer than the window is found by `driftline config` already."""
+    monkeypatch.setenv("DRIFTLINE_WINDOWS__HOP", "65")
+    assert run(["config"]) == 2
+    assert "found a window of 40 points with hop 65" in capsys.readouterr().err

@@ -1,0 +1,88 @@
+import inspect
+from pathlib import Path
+
+import pytest
+
+from pipeline.adapters.bundles import load_bundle
+from pipeline.cli import run
+from pipeline.cli.pretrain import command, learning_curve
+from tests.pipeline.cli.samples import start, write_stream
+
+TINY = ("--hidden", "4", "--steps", "4", "--series", "4", "--length", "500", "--validation-series", "4")
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+def test_a_trained_bundle_can_replay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The bundle that is written says how it was made, is calibrated for every profile, and scores a stream."""
+    bundle = tmp_path / "bundles" / "mine"
+    assert run(["pretrain", "--out", str(bundle), *TINY, "--seed", "5", "--calibration-streams", "30"]) == 0
+    out, err = capsys.readouterr()
+    assert "validation loss" in out
+    assert "step 4 of 4" in err
+    manifest = load_bundle(bundle).manifest
+    assert manifest.seed == 5
+    assert manifest.training["training"]["hidden"] == 4
+    assert set(manifest.calibration) == {"accurate", "balanced", "dense"}
+    stream = write_stream(tmp_path / "machine.csv")
+    arguments = ["replay", str(stream), "--bundle", str(bundle), "--out", str(tmp_path / "o"), "--profile", "dense"]
+    assert run(arguments) == 0
+
+
+@pytest.mark.torch
+def test_the_defaults_are_those_of_the_training() -> None:
+    """What the help shows as default is what the training takes by itself."""
+    from detectors.calibration import calibrate
+    from detectors.training import TrainingConfig
+    from pipeline.pretrain import PretrainConfig
+
+    shown = {parameter.name: parameter.default for parameter in command.params}
+    training = TrainingConfig()
+    for name in ("layers", "hidden", "seed", "steps", "peak_rate", "patience", "threads", "device"):
+        assert shown[name] == getattr(training, name)
+    config = PretrainConfig(training)
+    assert shown["series"] == config.batch
+    assert (shown["length"], shown["validation_series"]) == (config.length, config.validation_series)
+    assert shown["calibration_streams"] == inspect.signature(calibrate).parameters["streams"].default
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["--device", "abacus"], "found device 'abacus'"),
+        (["--time-limit", "soon"], "--time-limit: found 'soon'; expected a duration"),
+    ],
+)
+def test_what_cannot_be_trained_with_gets_one_line(
+    tmp_path: Path, arguments: list[str], part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong option is told before any training, and nothing is written."""
+    assert run(["pretrain", "--out", str(tmp_path / "b"), *TINY, *arguments]) == 2
+    assert part in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_bundle_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A directory that is there is refused before any training."""
+    assert run(["pretrain", "--out", str(tmp_path)]) == 2
+    assert "expected a directory that is not there yet" in capsys.readouterr().err
+
+
+def test_without_torch_the_extra_is_named(tmp_path: Path) -> None:
+    """Where torch is not installed, one line says how to install it."""
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')")
+    here = Path(__file__).parents[3]
+    process = start("pretrain", "--out", tmp_path / "b", PYTHONPATH=f"{tmp_path}:{here}")
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert told == "driftline: error: found no torch; expected it for training: pip install 'driftline[train]'\n"
+
+
+def test_the_learning_curve_is_drawn() -> None:
+    """A falling loss is a falling row of bars, with its first, best and last value below."""
+    text = learning_curve({"step": [10, 20, 30, 40], "training": [], "validation": [1.7, 1.0, 0.3, 0.4]})
+    assert text == "validation loss █▅▁▂\nfirst 1.700, best 0.300 at step 30, last 0.400"
+    long = learning_curve({"step": list(range(500)), "validation": [float(500 - n) for n in range(500)]})
+    bars = long.splitlines()[0].removeprefix("validation loss ")
+    assert (len(bars), bars[0], bars[-1]) == (60, "█", "▁")
