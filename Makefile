@@ -20,7 +20,7 @@ TORCH := $(DONE)/torch-$(call fingerprint,pyproject.toml requirements/test.txt)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check format bench lock clean distclean browser java
+.PHONY: help demo test check format bench chaos broker lock clean distclean browser kafka
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -28,7 +28,7 @@ help: ## list the targets
 demo: $(RUNTIME) $(PACKAGE) ## replay a real stream and a fleet of 200 with labelled faults, and write the reports
 	@$(BIN)/driftline demo
 
-test: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) browser java check ## everything that a change must pass: check, then all tests
+test: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) browser kafka check ## everything that a change must pass: check, then all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) ## format, lint, types and imports
@@ -43,6 +43,16 @@ format: $(TOOLS) ## format, and fix what can be fixed without thought
 
 bench: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) ## measure the engine beside its peers; a table, also kept as JSON
 	$(BIN)/python -m tests.benchmarks
+
+KILLS ?= 20
+SEED ?= 1
+BROKER_PORT ?= 9092
+
+broker: $(RUNTIME) ## run an Apache Kafka broker on loopback until Ctrl-C (BROKER_PORT=9092)
+	@$(BIN)/python -m tests.kafka_broker --port $(BROKER_PORT)
+
+chaos: $(RUNTIME) $(PACKAGE) $(TOOLS) ## kill members of the service at random, and compare what readers see (KILLS=20 SEED=1)
+	@$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED)
 
 lock: | $(BIN)/python ## write the lock files anew (LOCK_ARGS=--upgrade takes newer versions)
 	$(BIN)/python -m venv .make/lock
@@ -62,8 +72,8 @@ distclean: clean ## remove the virtual environment as well
 browser: $(RUNTIME) $(TOOLS)
 	@$(BIN)/python -m tests.capabilities browser || sh scripts/install-chromium.sh
 
-java:
-	@command -v java >/dev/null || echo "found no java; expected Java 17 or newer for the broker tests to come; nothing needs it yet"
+kafka: $(RUNTIME)
+	@$(BIN)/python -m tests.kafka_broker --fetch || echo "The tests that need a broker will be skipped."
 
 $(BIN)/python:
 	@python=$$(PYTHON="$(PYTHON)" sh scripts/find-python.sh) && echo "Making $(VENV) with $$python" \

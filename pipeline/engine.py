@@ -6,8 +6,9 @@ It is deterministic: the same records in the same order give the same bits, howe
 any state that `save` gave. Replay and the live service run this very class.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -63,11 +64,13 @@ class Outcome:
         verdicts: one or more tables, in order.
         anomalies: in order.
         counts: of this batch alone.
+        dead_letters: (n,) positions of the records that could not be used.
     """
 
     verdicts: tuple[VerdictTable, ...]
     anomalies: tuple[Anomaly, ...]
     counts: Counts
+    dead_letters: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,29 +122,38 @@ class PartitionEngine:
         """Newest event time accepted; 0 before the first."""
         return self._silence.watermark_us
 
+    @property
+    def open_episodes(self) -> int:
+        """Episodes that are open, over all lanes in memory."""
+        return int(np.count_nonzero(self.lanes.used()["scalars"]["episode_points"]))
+
     def process(self, batch: Batch) -> Outcome:
         """Take a micro-batch of records, in order.
 
-        A batch of more keys than there is room for is taken in parts.
+        Where room for keys may run short, it is taken in parts that end where room is made; see `LaneTable`.
         """
-        parts = [self._process(part) for part in self._parts(batch)]
         counts = Counts()
-        for part in parts:
-            counts += part.counts
-        self.counts += counts
+        parts = []
+        for part in self._parts(batch):
+            if self.counts.consumed % self.lanes.interval == 0:
+                self.lanes.make_room()
+            parts.append(self._process(part))
+            self.counts += parts[-1].counts
+            counts += parts[-1].counts
         return Outcome(
             tuple(table for part in parts for table in part.verdicts),
             tuple(anomaly for part in parts for anomaly in part.anomalies),
             counts,
+            np.concatenate([np.zeros(0, np.int64), *(part.dead_letters for part in parts)]),
         )
 
-    def _parts(self, batch: Batch) -> Iterable[Batch]:
-        if len(batch.key_names) <= self.lanes.max_keys:
+    def _parts(self, batch: Batch) -> list[Batch]:
+        if self.lanes.is_roomy(len(batch.key_names)):
             return [batch]
-        middle = len(batch) // 2
-        if len(np.unique(batch.key_codes)) <= self.lanes.max_keys:
-            return [batch.slice(0, len(batch))]
-        return [*self._parts(batch.slice(0, middle)), *self._parts(batch.slice(middle, len(batch)))]
+        interval = self.lanes.interval
+        first = interval - self.counts.consumed % interval
+        cuts = [0, *range(first, len(batch), interval), len(batch)]
+        return [batch.slice(start, stop) for start, stop in pairwise(cuts)]
 
     def _process(self, batch: Batch) -> Outcome:
         width = len(self.fields)
@@ -169,7 +181,8 @@ class PartitionEngine:
         for anomaly in anomalies:
             counts.events[anomaly.event] += 1
         table = self._tabulate(batch, points, steps, verdicts, severity, disposition)
-        return Outcome((table,), tuple(anomalies), counts)
+        dead_letters = batch.position[by_record.min(axis=1) >= Disposition.DEAD_LETTERED]
+        return Outcome((table,), tuple(anomalies), counts, dead_letters)
 
     def _rows_of(self, batch: Batch, unusable: NDArray[np.bool_]) -> NDArray[np.int64]:
         """First row of each record's key; 0 for unusable records, whose points reach no lane.
@@ -180,8 +193,11 @@ class PartitionEngine:
         first = np.full(len(batch.key_names), len(batch), np.int64)
         first[batch.key_codes[usable]] = usable  # of several records of a key, the one assigned last: its first
         used = np.argsort(first, kind="stable")[: np.count_nonzero(first < len(batch))]
+        last = np.zeros(len(batch.key_names), np.int64)
+        last[batch.key_codes[usable[::-1]]] = usable[::-1]
         slots = np.zeros(len(batch.key_names), np.int64)
-        slots[used] = self.lanes.slots_of([batch.key_names[code] for code in used.tolist()])
+        names = [batch.key_names[code] for code in used.tolist()]
+        slots[used] = self.lanes.slots_of(names, self.counts.consumed + 1 + last[used])
         return slots[batch.key_codes] * len(self.fields)
 
     def _watch(self, points: Points, accepted: NDArray[np.bool_]) -> SilenceEvents:
@@ -248,6 +264,7 @@ class PartitionEngine:
             if steps.lane[i] // width == slot and steps.time_us[i] == steps.time_us[n]:
                 scores[steps.lane[i] % width] = verdicts.score[i]
         window = verdicts.event_window[event][-CONTEXT:]
+        offset, index = self._origin.place(int(steps.position[n]))
         closes = what == "closed"
         return Anomaly(
             id=anomaly_id(self._origin, int(steps.position[n]), key, name, what),
@@ -273,7 +290,8 @@ class PartitionEngine:
             bundle=self._origin.bundle,
             source=self._origin.source,
             partition=self._origin.partition,
-            position=int(steps.position[n]),
+            position=offset,
+            index=index,
         )
 
     def _tabulate(
@@ -312,6 +330,7 @@ class PartitionEngine:
             phase=phase.astype(np.int8),
             disposition=np.where(warming, Disposition.WARMING, Disposition.SCORED).astype(np.int8),
             episode=verdicts.episode,
+            released_by=batch.position[steps.record],
         )
         others = np.flatnonzero(disposition > Disposition.WARMING)
         if not len(others):
@@ -414,6 +433,7 @@ def _unscored(
         phase=np.full(count, -1, np.int8),
         disposition=disposition[which],
         episode=np.full(count, -1, np.int64),
+        released_by=batch.position[record],
     )
     return table, record
 

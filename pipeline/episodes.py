@@ -18,11 +18,20 @@ LEVEL_SHIFT_EVENT = 4
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where anomalies come from: the source, its partition and the bundle that scored it."""
+    """Where anomalies come from: the source, its partition and the bundle that scored it.
+
+    Attributes:
+        points_per_message: positions are offset * points_per_message + index of the point within the message.
+    """
 
     source: str
     partition: str
     bundle: str
+    points_per_message: int = 1
+
+    def place(self, position: int) -> tuple[int, int]:
+        """(offset, index) of a position; those of empty windows, negative ones, are left as they are."""
+        return divmod(position, self.points_per_message) if position >= 0 else (position, 0)
 
 
 def grade(score: NDArray[np.float32], threshold: NDArray[np.float32], flagged: NDArray[np.bool_]) -> NDArray[np.int8]:
@@ -40,7 +49,9 @@ def iso_time(time_us: int) -> str:
 
 def anomaly_id(origin: Origin, position: int, key: str, field: str, what: str) -> str:
     """Deterministic id of an event: the same input gives the same id, whoever processes it and however often."""
-    return f"{origin.source}/{origin.partition}/{position}/{key}/{field}/{what}"
+    offset, index = origin.place(position)
+    place = f"{offset}.{index}" if origin.points_per_message > 1 else f"{offset}"
+    return f"{origin.source}/{origin.partition}/{place}/{key}/{field}/{what}"
 
 
 def share_evidence(scores: NDArray[np.float32], fields: Sequence[str]) -> dict[str, float]:
@@ -66,7 +77,8 @@ def silence_anomaly(
     origin: Origin, *, key: str, field: str, time_us: int, position: int, since_us: int, began: bool
 ) -> Anomaly:
     """The report of a stream that fell silent at `since_us` and is noticed, or heard again, at `time_us`."""
-    episode = anomaly_id(origin, since_us, key, field, "silence")
+    episode = f"{origin.source}/{origin.partition}/{since_us}/{key}/{field}/silence"
+    offset, index = origin.place(position)
     return Anomaly(
         id=f"{episode}/{'opened' if began else 'closed'}",
         event="opened" if began else "closed",
@@ -91,5 +103,6 @@ def silence_anomaly(
         bundle=origin.bundle,
         source=origin.source,
         partition=origin.partition,
-        position=position,
+        position=offset,
+        index=index,
     )

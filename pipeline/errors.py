@@ -6,13 +6,18 @@
     │   ├── ConfigError                an option or a key of the configuration
     │   └── BundleError                a bundle that is damaged, foreign or of another version
     ├── CheckpointError            2   a saved position or state that cannot be continued from
-    └── MissingExtraError          2   an optional package that this command needs is not installed
+    ├── MissingExtraError          2   an optional package that this command needs is not installed
+    ├── LossError                  3   records or state are gone, and the configured policy is to stop
+    └── FeedError                  1   Kafka cannot be reached or refuses; by itself this may pass
+        ├── ExpiredError               the position of a partition is no longer in its log
+        └── TransactionError           a commit failed; what came behind the one before has to be done again
+            └── FencedError            another process goes by the name of this one
 
 Errors of lower libraries are translated where they occur (`raise InputError(...) from exc`). Every message is one line.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class DriftlineError(Exception):
@@ -72,6 +77,36 @@ class MissingExtraError(DriftlineError):
     """An optional package is not installed; the message names the extra that brings it."""
 
     exit_status = 2
+
+
+class LossError(DriftlineError):
+    """Records or state are gone, and the configured policy is to stop; the message tells the exact loss."""
+
+    exit_status = 3
+
+
+class FeedError(DriftlineError):
+    """Kafka cannot be reached or refuses; by itself this may pass."""
+
+
+class ExpiredError(FeedError):
+    """The positions of partitions are no longer in their logs.
+
+    Attributes:
+        positions: offset asked for, by (topic, partition).
+    """
+
+    def __init__(self, message: str, positions: Mapping[tuple[str, int], int]) -> None:
+        super().__init__(message)
+        self.positions = positions
+
+
+class TransactionError(FeedError):
+    """A commit failed; what came behind the one before has to be done again."""
+
+
+class FencedError(TransactionError):
+    """Another process goes by the name of this one, which has to end."""
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

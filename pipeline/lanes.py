@@ -1,8 +1,9 @@
 """The lanes of a partition: which rows of the slab belong to which key, within a hard budget.
 
-A key's fields have neighbouring rows. When there is room for no more keys, those heard of longest ago are evicted:
-their rows go to the spill as bytes and come back as the same bytes when the key returns, so an eviction changes no
-verdict.
+A key's fields have neighbouring rows. When room for new keys runs short, those heard of longest ago are evicted: their
+rows go to the spill as bytes and come back as the same bytes when the key returns, so an eviction changes no verdict.
+Who is evicted, and when, follows from the records alone, not from how they are cut into batches: at every `interval`-th
+record room is made for that many new keys.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from detectors.layout import Slab, allocate
 from pipeline.interfaces import Spill
 
 FIRST_KEYS = 64
+LONGEST_INTERVAL = 4096
 
 
 class LaneTable:
@@ -29,6 +31,7 @@ class LaneTable:
     Attributes:
         slab: the state, `fields` rows per key; replaced when it grows.
         names: key of each slot; slot k has the rows from k * fields on.
+        interval: records between two times at which room is made; no more than `max_keys`.
         evictions, returns: keys evicted and brought back so far.
     """
 
@@ -37,6 +40,7 @@ class LaneTable:
             raise ValueError(f"found room for {max_keys} keys, expected at least 1")
         self.fields = fields
         self.max_keys = max_keys
+        self.interval = max(1, min(LONGEST_INTERVAL, max_keys // 4))
         self.names: list[str] = []
         self.evictions = 0
         self.returns = 0
@@ -45,11 +49,15 @@ class LaneTable:
         self._slots: dict[str, int] = {}
         self._capacity = min(FIRST_KEYS, max_keys)
         self._last_used = np.zeros(self._capacity, np.int64)
-        self._tick = 0
         self.slab: Slab = allocate(row, self._capacity * fields)
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def row_type(self) -> np.dtype[Any]:
+        """What a lane's row is made of; a saved table can be loaded by one of the same type."""
+        return self._row
 
     @property
     def keys_seen(self) -> int:
@@ -70,53 +78,67 @@ class LaneTable:
         """The rows in use, as views."""
         return {name: array[: len(self) * self.fields] for name, array in self.slab.items()}
 
-    def slots_of(self, keys: Sequence[str]) -> NDArray[np.int64]:
-        """Slot of each of the distinct keys, made or brought back where needed; at most `max_keys` at a time."""
-        if len(keys) > self.max_keys:
-            raise ValueError(f"found {len(keys)} keys at once, expected at most {self.max_keys}")
-        self._tick += 1
+    def slots_of(self, keys: Sequence[str], last_used: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Slot of each of the distinct keys, made or brought back where needed.
+
+        Args:
+            last_used: of each key, the ordinal of the newest record of it.
+
+        Raises:
+            ValueError: there is no room for so many new keys.
+        """
         new = [key for key in keys if key not in self._slots]
         if new:
-            for key in keys:
-                if (slot := self._slots.get(key)) is not None:
-                    self._last_used[slot] = self._tick
             self._admit(new)
         slots = np.fromiter((self._slots[key] for key in keys), np.int64, len(keys))
-        self._last_used[slots] = self._tick
+        self._last_used[slots] = last_used
         return slots
+
+    def is_roomy(self, keys: int) -> bool:
+        """Whether no room has to be made even if so many keys are new."""
+        return len(self) + keys <= self.max_keys - self.interval
+
+    def make_room(self) -> None:
+        """Evict the keys used longest ago until `interval` new ones have room."""
+        surplus = len(self) - (self.max_keys - self.interval)
+        if surplus > 0:
+            self._evict(surplus)
 
     def rows(self, slot: int) -> Slab:
         """The rows of one slot, as views."""
         return {name: array[slot * self.fields : (slot + 1) * self.fields] for name, array in self.slab.items()}
 
     def _admit(self, new: Sequence[str]) -> None:
-        free = self.max_keys - len(self.names)
-        reused = self._evict(len(new) - free) if len(new) > free else []
-        self._grow(len(self.names) + len(new) - len(reused))
+        if len(self) + len(new) > self.max_keys:
+            raise ValueError(f"found {len(new)} new keys beside {len(self)}, expected at most {self.max_keys} in all")
+        self._grow(len(self) + len(new))
         kept = self._spill.take_many(new)
         self.returns += len(kept)
-        for key in new:
-            if reused:
-                slot = reused.pop()
-                self.names[slot] = key
-            else:
-                slot = len(self.names)
-                self.names.append(key)
+        for slot, key in enumerate(new, len(self)):
             self._slots[key] = slot
             if key in kept:
                 self._unpack(slot, kept[key])
-            self._last_used[slot] = self._tick
+        self.names += new
 
-    def _evict(self, needed: int) -> list[int]:
-        """Free the slots of as many keys as needed, those used longest ago."""
-        slots: list[int] = np.argsort(self._last_used[: len(self)], kind="stable")[:needed].tolist()
-        self._spill.put_many([(self.names[slot], self._pack(slot)) for slot in slots])
-        for slot in slots:
+    def _evict(self, count: int) -> None:
+        """Free the slots of so many keys, those used longest ago; keys behind them move into the holes."""
+        slots = np.sort(np.argsort(self._last_used[: len(self)], kind="stable")[:count])
+        self._spill.put_many([(self.names[slot], self._pack(slot)) for slot in slots.tolist()])
+        left = len(self) - count
+        holes = slots[slots < left]
+        moved = np.setdiff1d(np.arange(left, len(self)), slots)
+        for array in self.slab.values():
+            by_key = self._by_key(array)
+            by_key[holes] = by_key[moved]
+            by_key[left : len(self)] = np.zeros((), array.dtype)
+        self._last_used[holes] = self._last_used[moved]
+        for slot in slots.tolist():
             del self._slots[self.names[slot]]
-            for array in self.rows(slot).values():
-                array[...] = np.zeros((), array.dtype)
-        self.evictions += len(slots)
-        return slots
+        for hole, slot in zip(holes.tolist(), moved.tolist(), strict=True):
+            self.names[hole] = self.names[slot]
+            self._slots[self.names[hole]] = hole
+        del self.names[left:]
+        self.evictions += count
 
     def _grow(self, keys: int) -> None:
         if keys <= self._capacity:
@@ -143,14 +165,14 @@ class LaneTable:
         """(arrays of the rows in use with when each key was last used, keys of the slots, spilled keys)."""
         arrays = {name: array.copy() for name, array in self.used().items()}
         arrays["lanes_last_used"] = self._last_used[: len(self)].copy()
-        arrays["lanes_counters"] = np.array([self._tick, self.evictions, self.returns])
+        arrays["lanes_counters"] = np.array([self.evictions, self.returns])
         return arrays, list(self.names), sorted(self._spill.items())
 
     def load(
         self, arrays: Mapping[str, NDArray[Any]], names: Sequence[str], spilled: Iterable[tuple[str, bytes]]
     ) -> None:
         """Become what `save` gave; the table must be empty."""
-        self._tick, self.evictions, self.returns = arrays["lanes_counters"].tolist()
+        self.evictions, self.returns = arrays["lanes_counters"].tolist()
         self._spill.put_many(spilled)
         last_used = arrays["lanes_last_used"]
         by_use = np.argsort(last_used, kind="stable")

@@ -6,11 +6,14 @@ which is one field of one record). Nothing here touches the world.
 
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+POINTS_PER_MESSAGE = 2**20
+"""Most points that a message may carry, with the formats that carry many."""
 
 
 class Disposition(IntEnum):
@@ -44,6 +47,25 @@ class Severity(IntEnum):
     CRITICAL = 4
 
 
+class Place(NamedTuple):
+    """A partition of a topic."""
+
+    topic: str
+    partition: int
+
+
+class Position(NamedTuple):
+    """How far a partition has been processed.
+
+    Attributes:
+        offset: of the next record to take.
+        note: text kept with it, for whoever goes on; such as where the newest snapshot is.
+    """
+
+    offset: int
+    note: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One unusable value or record of a batch.
@@ -70,7 +92,8 @@ class Batch:
         key_codes: (n,) int32, the key of each record.
         time_us: (n,) int64, event time in microseconds since 1970-01-01 UTC.
         values: (n, fields) float64; NaN where missing or unusable, infinities as found.
-        position: (n,) int64, rising: data row in the file counted from 1, or Kafka offset.
+        position: (n,) int64, rising: data row in the file counted from 1, or Kafka offset; with formats that carry many
+            points in a message, offset * POINTS_PER_MESSAGE + index within the message.
         problems: the unusable values and records; their cells are NaN in `values`.
     """
 
@@ -121,6 +144,7 @@ class VerdictTable:
         phase: (n,) of `Phase`; -1 for points that reached no lane.
         disposition: (n,) of `Disposition`.
         episode: (n,) position of the record that opened the point's episode; -1 for none.
+        released_by: (n,) position of the record with which the row was decided; never falling.
     """
 
     key_names: list[str]
@@ -141,6 +165,7 @@ class VerdictTable:
     phase: NDArray[np.int8]
     disposition: NDArray[np.int8]
     episode: NDArray[np.int64]
+    released_by: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.time_us)
@@ -161,6 +186,7 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
         points: flagged points of the episode so far.
         context: newest values of the lane up to this point, oldest first, at most 64.
         position: of the record in its partition: row of the file from 1, or offset.
+        index: of the point within a message that carries many, from 0.
     """
 
     schema: int = 1
@@ -188,6 +214,7 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     source: str
     partition: str
     position: int
+    index: int = 0
 
 
 class RunIdentity(msgspec.Struct, frozen=True):

@@ -36,7 +36,17 @@ def _lacking_torch() -> str:
     return "" if importlib.util.find_spec("torch") else "found no torch; expected the `train` extra"
 
 
-LACKING: dict[str, Callable[[], str]] = {"browser": _lacking_browser, "torch": _lacking_torch}
+def _lacking_kafka() -> str:
+    from tests.kafka_broker import lacking
+
+    return lacking()
+
+
+LACKING: dict[str, Callable[[], str]] = {
+    "browser": _lacking_browser,
+    "kafka": _lacking_kafka,
+    "torch": _lacking_torch,
+}
 """Marker to a function that says what is missing and what to do, or '' when nothing is."""
 
 

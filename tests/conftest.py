@@ -1,12 +1,14 @@
 """For all tests: where kernels are kept, how hypothesis runs, and the markers of capabilities."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
 from pipeline.kernel_cache import use_cache_for_these_sources, user_cache_dir
 from tests.capabilities import LACKING, find_chromium, required
+from tests.kafka_broker import Broker
 
 use_cache_for_these_sources(user_cache_dir(os.environ))
 
@@ -33,3 +35,18 @@ def chromium() -> str:
     path = find_chromium()
     assert path is not None
     return path
+
+
+@pytest.fixture(scope="session")
+def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a broker is, shared by all tests marked `kafka`: DRIFTLINE_TEST_KAFKA, or one of our own."""
+    named = os.environ.get("DRIFTLINE_TEST_KAFKA")
+    if named:
+        yield named
+        return
+    broker = Broker(tmp_path_factory.mktemp("broker"))
+    broker.start()
+    try:
+        yield broker.bootstrap
+    finally:
+        broker.stop()

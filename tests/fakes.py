@@ -24,8 +24,9 @@ POINT_FIELDS = (
     "score", "threshold", "expected", "lower", "upper", "surprise", "points", "gap", "flagged", "event", "episode",
 )  # fmt: skip
 """Columns of `Verdicts` with an entry per point."""
-COLUMNS = tuple(name for name in VerdictTable.__slots__ if name not in {"key_names", "field_names", "key", "field"})
-"""Columns of a `VerdictTable` but for its keys and fields, which are codes."""
+_OTHERS = {"key_names", "field_names", "key", "field", "released_by"}
+COLUMNS = tuple(name for name in VerdictTable.__slots__ if name not in _OTHERS)
+"""Columns of a `VerdictTable` but for its keys and fields, which are codes, and for when it was told."""
 
 
 class MemorySpill:

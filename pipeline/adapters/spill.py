@@ -31,7 +31,8 @@ class SqliteSpill:
         self._directory = directory
         with self._told_as_user_error():
             with tempfile.NamedTemporaryFile(dir=directory, prefix=".spill-") as file:
-                self._rows = sqlite3.connect(file.name, isolation_level=None)
+                # A rebalance is told on a thread of the client, while the service's own waits for it.
+                self._rows = sqlite3.connect(file.name, isolation_level=None, check_same_thread=False)
                 # Opened by the first read, and kept open by the lock, before its name goes.
                 self._rows.execute("PRAGMA locking_mode = EXCLUSIVE")
                 self._rows.execute("PRAGMA journal_mode = OFF")

@@ -25,6 +25,8 @@ First steps:
     cls=GroupOfLazyCommands,
     modules={
         "replay": "Score recorded streams as if they happened now.",
+        "serve": "Score the records of Kafka topics as they come.",
+        "produce": "Send recorded or made-up points to a topic, to try things out.",
         "demo": "Replay a real stream and a fleet of streams with known faults.",
         "pretrain": "Train a network on synthetic streams and write it as a bundle.",
         "config": "Print the configuration in effect as TOML, or an example of one.",

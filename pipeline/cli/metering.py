@@ -46,18 +46,28 @@ class _Meter:
             self._engine, self._moved = progress.engine, (0, 0)
         evictions, returns = lanes.evictions - self._moved[0], lanes.returns - self._moved[1]
         self._moved = (lanes.evictions, lanes.returns)
-        used = lanes.used()
-        scalars, silent = used["scalars"], used["silent"].astype(np.bool_)
-        phase_starts = np.array([self._warm_up, EngineConfig().provisional_points])
-        in_phase = np.bincount(np.searchsorted(phase_starts, scalars["points"][~silent], side="right"), minlength=3)
         self._metrics.count_batch(progress.outcome.counts, scoring_s=progress.seconds, now_s=time.time())
         self._metrics.count_moves(evictions=evictions, returns=returns)
         self._metrics.set_state(
-            lanes={
-                Phase.STALE: int(silent.sum()),
-                **{phase: int(in_phase[phase]) for phase in (Phase.WARMING, Phase.PROVISIONAL, Phase.LIVE)},
-            },
-            open_episodes=int(np.count_nonzero(scalars["episode_points"])),
+            lanes=count_lanes(progress.engine, self._warm_up),
+            open_episodes=progress.engine.open_episodes,
             state_bytes=lanes.state_bytes,
             watermark_us=progress.engine.watermark_us,
         )
+
+
+def count_lanes(engine: PartitionEngine, warm_up: int) -> dict[Phase, int]:
+    """Lanes in memory by phase.
+
+    Args:
+        warm_up: points after which a lane is judged.
+    """
+    used = engine.lanes.used()
+    silent = used["silent"].astype(np.bool_)
+    starts = np.array([warm_up, EngineConfig().provisional_points])
+    points = used["scalars"]["points"][~silent]
+    in_phase = np.bincount(np.searchsorted(starts, points, side="right"), minlength=3)
+    return {
+        Phase.STALE: int(silent.sum()),
+        **{phase: int(in_phase[phase]) for phase in (Phase.WARMING, Phase.PROVISIONAL, Phase.LIVE)},
+    }

@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from pipeline.adapters.files import FileSource
+from pipeline.adapters.kafka.source import TopicSource
 from pipeline.adapters.outputs import ANOMALIES, VERDICTS
 from pipeline.adapters.report.episodes import Episode, read_episodes
 from pipeline.adapters.report.header import brief, duration, whole
@@ -87,7 +88,11 @@ def _against_labels(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _what_was_read(source: FileSource, summary: dict[str, Any]) -> list[tuple[str, str]]:
+def _what_was_read(source: FileSource | TopicSource, summary: dict[str, Any]) -> list[tuple[str, str]]:
+    time = ("Time", f"{summary['first_time'] or '-'} to {summary['last_time'] or '-'}")
+    if isinstance(source, TopicSource):
+        partitions = f"{whole(len(source.partitions))} partition{'s' * (len(source.partitions) != 1)}"
+        return [("Source", f"{summary['source']} ({partitions})"), ("Messages", source.told), time]
     mapping = source.mapping
 
     def found_out(name: str) -> str:
@@ -103,7 +108,7 @@ def _what_was_read(source: FileSource, summary: dict[str, Any]) -> list[tuple[st
     return [
         ("Source", f"{summary['source']} ({files}{ignored})"),
         ("Columns", columns),
-        ("Time", f"{summary['first_time'] or '-'} to {summary['last_time'] or '-'}"),
+        time,
     ]
 
 

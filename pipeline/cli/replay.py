@@ -23,6 +23,8 @@ Examples:
       Many streams in one file, told apart by a column, of two fields each.
   driftline replay 'history/*.csv' --labels incidents.csv --risk 0.2 --out out/strict
       A file a stream; judged by known incidents; fewer alarms.
+  driftline replay kafka://localhost:9092/metrics --config driftline.toml --from 2026-11-01
+      What `driftline serve` would have said of a topic since then.
   driftline replay machine.csv --from 2014-02-01 --to 2014-02-15 --speed 3600 --metrics-port 9100
       Two weeks, an hour a second, watched by Prometheus.
 """
@@ -99,8 +101,9 @@ _DEFAULTS = Config()
 def command(source: str, **given: Any) -> int:
     """Score recorded streams as if they happened now.
 
-    SOURCE is a file, a folder or a glob of CSV, TSV, Parquet or JSON lines. The outputs are report.html,
-    anomalies.jsonl, verdicts.parquet and summary.json.
+    SOURCE is a file, a folder or a glob of CSV, TSV, Parquet or JSON lines; or kafka://host:port/topic, of which no
+    group's offsets are touched, and where --from and --to are the times that Kafka has of the records. The outputs are
+    report.html, anomalies.jsonl, verdicts.parquet and summary.json.
     """
     from pipeline.cli.kernels import use_kernel_cache
 

@@ -15,17 +15,22 @@ import pyarrow as pa
 from detectors.detector import Detector
 from pipeline.adapters.bundles import Bundle
 from pipeline.adapters.files import ColumnMapping, FileSource, open_source, read_labels
+from pipeline.adapters.kafka.source import SCHEME, TopicAddress, TopicSource, open_topic
 from pipeline.adapters.outputs import Existing, ReplayOutputs
 from pipeline.adapters.report import write_report
 from pipeline.cli.judging import Judged, judge_by_labels
+from pipeline.cli.kafka_settings import settings_from
 from pipeline.cli.metering import served_metrics
 from pipeline.cli.screen import Screen
 from pipeline.cli.signals import StopRequest
 from pipeline.cli.version import driftline_version
 from pipeline.cli.wiring import engine_maker, make_detector, open_bundle
+from pipeline.cli.workshop import message_format
+from pipeline.codec.decoding import make_decoder
 from pipeline.config import Config, config_hash
 from pipeline.engine import PartitionEngine
 from pipeline.episodes import iso_time
+from pipeline.errors import ConfigError
 from pipeline.records import Batch, RunIdentity
 from pipeline.replay import Progress, ReplayPlan, ReplayResult, run_replay
 from pipeline.summary import RunFacts, summarise
@@ -41,9 +46,9 @@ class Request:
     """A replay as it was asked for.
 
     Attributes:
-        source: file, folder or glob.
+        source: file, folder, glob, or kafka://host:port/topic.
         out: directory of the outputs.
-        from_us, to_us: range of event time, the latter exclusive; None for no bound.
+        from_us, to_us: range of event time, for topics of the records' own, the latter exclusive; None for no bound.
         labels: file of known anomalies.
         speed: event time per wall time; None for as fast as it goes.
         existing: what to do when `out` holds a run.
@@ -74,7 +79,7 @@ class Replayed:
         stopped: exit status of the signal that interrupted it; 0 for none.
     """
 
-    source: FileSource
+    source: FileSource | TopicSource
     summary: dict[str, Any]
     stopped: int
 
@@ -128,30 +133,38 @@ class _Parts:
 
     request: Request
     config: Config
-    source: FileSource
+    source: FileSource | TopicSource
     bundle: Bundle
     detector: Detector
 
     @property
     def source_name(self) -> str:
-        """Without the folders above it, so that the outputs do not depend on where the source lies."""
+        """Without the folders or brokers above it, so that the outputs do not depend on where the source lies."""
+        if isinstance(self.source, TopicSource):
+            return self.source.topic
         return Path(self.request.source).name
 
     @property
     def identity(self) -> RunIdentity:
         """Everything that alters the outputs."""
-        mapping = self.source.mapping
         first, last = (None if at is None else iso_time(at) for at in (self.request.from_us, self.request.to_us))
+        between = f"from {first or 'the first'} to {last or 'the last'}"
+        if isinstance(self.source, TopicSource):
+            taken = f"topic {self.source.topic}, {self.source.told}, {between}"
+            return RunIdentity(config_hash(self.config), self.bundle.short_id, taken)
+        mapping = self.source.mapping
         taken = (
             f"{self.source_name} of {len(self.source.partitions)} files, columns {', '.join(mapping.columns)}, "
-            f"times in {mapping.time_unit} from {first or 'the first'} to {last or 'the last'}"
+            f"times in {mapping.time_unit} {between}"
         )
         return RunIdentity(config_hash(self.config), self.bundle.short_id, taken)
 
     def engines(self, directory: Path) -> AbstractContextManager[Callable[[str], PartitionEngine]]:
         """A maker of engines whose evicted keys wait in `directory`."""
+        source = self.source
+        per_message = source.points_per_message if isinstance(source, TopicSource) else 1
         return engine_maker(
-            self.config, self.detector, self.bundle.short_id, self.source_name, self.source.fields, directory
+            self.config, self.detector, self.bundle.short_id, self.source_name, source.fields, directory, per_message
         )
 
     def facts(self, bytes_per_lane: int) -> RunFacts:
@@ -169,10 +182,31 @@ class _Parts:
         )
 
 
-def _open(request: Request, config: Config) -> FileSource:
+def _open(request: Request, config: Config) -> FileSource | TopicSource:
+    if request.source.startswith(SCHEME):
+        return _open_topic(request, config)
     chosen = config.source
     mapping = ColumnMapping(chosen.time_field, chosen.value_fields, chosen.key_field, chosen.time_unit)
     return open_source(request.source, mapping, from_us=request.from_us, to_us=request.to_us, strict=request.strict)
+
+
+def _open_topic(request: Request, config: Config) -> TopicSource:
+    address = TopicAddress.parse(request.source)
+    layout = message_format(config)
+    if request.strict:
+        raise ConfigError(
+            "--strict: found it with a topic; expected it with files: unusable records of topics are counted"
+        )
+    return open_topic(
+        address,
+        settings_from(config.kafka, address.bootstrap),
+        layout.value_fields,
+        lambda unit: make_decoder(layout, unit),
+        points_per_message=layout.points_per_message,
+        told=layout.told,
+        from_us=request.from_us,
+        to_us=request.to_us,
+    )
 
 
 def _compile(parts: _Parts, screen: Screen, kernels: Path) -> int:

@@ -1,11 +1,13 @@
-"""Ctrl-C and SIGTERM as a request to stop in good order."""
+"""Ctrl-C, SIGTERM and SIGHUP as requests."""
 
 import os
 import signal
+import threading
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Any, Self
 
 _STOPPING = b"\ndriftline: stopping behind this micro-batch; press Ctrl-C again to end at once\n"
+_GRACE_S = 10.0
 
 
 class StopRequest:
@@ -41,3 +43,55 @@ class StopRequest:
         for each in self._before:
             signal.signal(each, signal.SIG_DFL)
         os.write(2, _STOPPING)  # a handler may not use buffered streams
+
+
+class ServeSignals:
+    """Within its block, SIGTERM and SIGINT ask to stop, and SIGHUP asks to read the configuration again.
+
+    A second SIGINT ends the process at once, and so does a stop that takes much longer than it may: the state is safe
+    at any moment. To be used in the main thread. Calling it takes the request of SIGHUP.
+
+    Args:
+        timeout_s: most time for a stop.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._stopping = False
+        self._hung_up = False
+        self._before: dict[int, Any] = {}
+
+    def stopping(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._stopping
+
+    def __call__(self) -> bool:
+        """Whether the configuration is to be read again; asked for once, told once."""
+        asked, self._hung_up = self._hung_up, False
+        return asked
+
+    def __enter__(self) -> Self:
+        for number, handler in ((signal.SIGINT, self._stop), (signal.SIGTERM, self._stop), (signal.SIGHUP, self._hang)):
+            self._before[number] = signal.signal(number, handler)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        guard = threading.Timer(self._timeout_s + _GRACE_S, _end)
+        guard.daemon = True
+        guard.start()
+
+    def _hang(self, _number: int, _frame: FrameType | None) -> None:
+        self._hung_up = True
+
+
+def _end() -> None:
+    os.write(2, b"driftline: stopping took too long; ending now, to be gone on with from the last commit\n")
+    os._exit(1)

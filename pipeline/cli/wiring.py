@@ -15,6 +15,7 @@ from pipeline.config import Config
 from pipeline.engine import EngineConfig, PartitionEngine
 from pipeline.episodes import Origin
 from pipeline.errors import BundleError, ConfigError
+from pipeline.interfaces import Spill
 from pipeline.silence import SilenceRule
 from pipeline.windows import CountWindows, TimeWindows, WindowSpec
 
@@ -84,7 +85,13 @@ def make_detector(config: Config, bundle: Bundle) -> Detector:
 
 @contextmanager
 def engine_maker(
-    config: Config, detector: Detector, bundle: str, source: str, fields: tuple[str, ...], directory: Path
+    config: Config,
+    detector: Detector,
+    bundle: str,
+    source: str,
+    fields: tuple[str, ...],
+    directory: Path,
+    points_per_message: int = 1,
 ) -> Iterator[Callable[[str], PartitionEngine]]:
     """Within the block, makes a fresh engine for the partition of a name; the one made before is then done with.
 
@@ -95,6 +102,26 @@ def engine_maker(
         source: named in every anomaly.
         fields: names of the values of a record.
         directory: where the state of evicted keys waits.
+        points_per_message: see `Origin`.
+
+    Raises:
+        ConfigError: the budget has no room for one key, or windows that do not go with the profile.
+    """
+    with ExitStack() as held:
+
+        def make(partition: str) -> PartitionEngine:
+            held.close()
+            spill = held.enter_context(SqliteSpill(directory))
+            origin = Origin(source, partition, bundle, points_per_message)
+            return make_engine(config, detector, origin, fields, spill)
+
+        yield make
+
+
+def make_engine(
+    config: Config, detector: Detector, origin: Origin, fields: tuple[str, ...], spill: Spill
+) -> PartitionEngine:
+    """A fresh engine.
 
     Raises:
         ConfigError: the budget has no room for one key, or windows that do not go with the profile.
@@ -104,14 +131,7 @@ def engine_maker(
         silence=SilenceRule(intervals=config.silence.intervals, heard_points=config.episodes.warm_up),
         max_state_bytes=config.state.budget,
     )
-    with ExitStack() as held:
-
-        def make(partition: str) -> PartitionEngine:
-            held.close()
-            spill = held.enter_context(SqliteSpill(directory))
-            try:
-                return PartitionEngine(detector, engine_config, fields, Origin(source, partition, bundle), spill)
-            except ValueError as exc:
-                raise ConfigError(f"[state] or [windows]: {exc}") from exc
-
-        yield make
+    try:
+        return PartitionEngine(detector, engine_config, fields, origin, spill)
+    except ValueError as exc:
+        raise ConfigError(f"[state] or [windows]: {exc}") from exc

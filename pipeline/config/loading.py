@@ -130,5 +130,7 @@ def _explain(error: ErrorDetails, given: Mapping[str, Given]) -> str:
     if message.startswith("found "):
         return f"{where}: {message}"
     expected, _, _ = message.removeprefix("Input should be ").partition(", unable")
+    if dotted.endswith("password"):
+        return f"{where}: found something else; expected {expected}"
     near = nearest(str(error["input"]), re.findall("'([^']+)'", expected))
     return f"{where}: found {error['input']!r}; expected {expected}{near}"

@@ -5,7 +5,16 @@ import json
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SecretStr,
+    model_validator,
+)
 
 from pipeline.config.quantities import format_duration, format_size, parse_duration, parse_size
 
@@ -116,25 +125,45 @@ class SilenceSection(Section):
 
 
 class StateSection(Section):
-    """Memory of the lanes."""
+    """Memory of the lanes, and with `driftline serve` where it is kept safe."""
 
     budget: Size = Field(
         default=2**30,
         ge=2**12,
-        description="Most memory for the state; lanes beyond it wait on disk and return as they were.",
+        description="Most memory for the state of a partition; lanes beyond it wait on disk and return as they were.",
+    )
+    store: str = Field(
+        default="kafka",
+        description="Where snapshots are kept: 'kafka' (a compacted topic), or the URL of a folder, such as "
+        "'file:///var/lib/driftline' or 's3://bucket/driftline'.",
+    )
+    topic: str = Field(default="driftline.state", description="The compacted topic, with the store 'kafka'.")
+    snapshot_interval: Duration = Field(
+        default=timedelta(minutes=1), description="Time between snapshots; after a crash, what came since is redone."
+    )
+    on_missing: Literal["stop", "fresh"] = Field(
+        default="stop",
+        description="When the state behind the committed offset cannot be had: 'stop', or start its lanes 'fresh'.",
     )
 
 
 class SourceSection(Section):
-    """Which columns are read; what is left out is found out from the first file."""
+    """Which columns of files, or fields of messages ('metrics.cpu' leads into an object), are read."""
 
-    time_field: str | None = Field(default=None, description="Column of event times.", examples=["timestamp"])
+    time_field: str | None = Field(
+        default=None,
+        description="Column of event times; where left out, found out from the first file; in messages, the record's.",
+        examples=["timestamp"],
+    )
     value_fields: Names | None = Field(
-        default=None, description="Columns of numbers.", examples=[["temperature", "pressure"]]
+        default=None,
+        description="Columns of numbers; where left out, found out from the first file; in messages, 'value'.",
+        examples=[["temperature", "pressure"]],
     )
     key_field: str | None = Field(
         default=None,
-        description="Column that tells streams apart; without it each file is a stream.",
+        description="Column that tells streams apart; without it each file is a stream, and in messages the record's "
+        "own key names it.",
         examples=["host"],
     )
     time_unit: Literal["auto", "iso", "s", "ms", "us", "ns"] = Field(
@@ -152,6 +181,160 @@ class ReplaySection(Section):
     )
 
 
+class KafkaSection(Section):
+    """How Kafka is reached. Secrets are best given by environment or by file; they are never printed."""
+
+    bootstrap: Names = Field(
+        default=("localhost:9092",), description="Brokers to begin with, as host:port, separated by commas."
+    )
+    group: str = Field(default="driftline", min_length=1, description="Consumer group; its members share the work.")
+    instance: str | None = Field(
+        default=None,
+        description="Name of this member, the same after a restart (static membership): no rebalance when it is back "
+        "within the session timeout.",
+        examples=["driftline-0"],
+    )
+    client: str = Field(default="driftline", description="Name by which brokers log this client.")
+    security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        default="plaintext", description="How connections are protected: plaintext, ssl, sasl_plaintext or sasl_ssl."
+    )
+    ca_file: str | None = Field(default=None, description="Certificates to trust, PEM.", examples=["/etc/kafka/ca.pem"])
+    cert_file: str | None = Field(
+        default=None, description="Certificate of this client, PEM.", examples=["/etc/kafka/client.pem"]
+    )
+    key_file: str | None = Field(default=None, description="Its key, PEM.", examples=["/etc/kafka/client.key"])
+    key_password: SecretStr | None = Field(default=None, description="Password of that key.", examples=["..."])
+    key_password_file: str | None = Field(
+        default=None, description="File that holds it.", examples=["/run/secrets/kafka-key-password"]
+    )
+    check_hostname: bool = Field(default=True, description="Whether a broker's certificate must bear its host's name.")
+    sasl_mechanism: (
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "GSSAPI", "OAUTHBEARER", "AWS_MSK_IAM"] | None
+    ) = Field(
+        default=None,
+        description="PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, GSSAPI, OAUTHBEARER or AWS_MSK_IAM.",
+        examples=["SCRAM-SHA-512"],
+    )
+    username: str | None = Field(default=None, description="For PLAIN and SCRAM.", examples=["driftline"])
+    password: SecretStr | None = Field(default=None, description="For PLAIN and SCRAM.", examples=["..."])
+    password_file: str | None = Field(
+        default=None, description="File that holds it.", examples=["/run/secrets/kafka-password"]
+    )
+    kerberos_service: str = Field(default="kafka", description="For GSSAPI: the brokers' service.")
+    kerberos_domain: str | None = Field(
+        default=None, description="For GSSAPI: the brokers' domain.", examples=["EXAMPLE.COM"]
+    )
+    token_file: str | None = Field(
+        default=None,
+        description="For OAUTHBEARER: file with the token, read anew for every connection.",
+        examples=["/run/secrets/kafka-token"],
+    )
+    session_timeout: Duration = Field(
+        default=timedelta(seconds=45), description="Silence after which a member is taken for dead."
+    )
+    max_poll_interval: Duration = Field(
+        default=timedelta(minutes=5), description="Time without a poll after which a member is taken for stuck."
+    )
+    transaction_timeout: Duration = Field(
+        default=timedelta(seconds=15),
+        description="Age at which the broker ends a transaction whose member has died; must be several times the "
+        "commit interval.",
+    )
+    fetch_bytes: Size = Field(default=2**24, ge=2**16, description="Most bytes fetched at once from a broker.")
+    partition_fetch_bytes: Size = Field(
+        default=2**20, ge=2**14, description="Most bytes fetched at once from a partition."
+    )
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
+        default="lz4", description="Of what is written: none, gzip, snappy, lz4 or zstd."
+    )
+
+
+class InputSection(Section):
+    """Which records `driftline serve` takes."""
+
+    topics: Names | None = Field(default=None, description="Topics to read.", examples=[["metrics"]])
+    pattern: str | None = Field(
+        default=None,
+        description="Instead: a regular expression that the names of topics to read match.",
+        examples=["metrics[.].*"],
+    )
+    format: Literal["json", "json-array", "json-lines", "arrow"] = Field(
+        default="json",
+        description="Of a message: 'json' (an object, which is a point in time), or many of them: 'json-array', "
+        "'json-lines', 'arrow' (IPC stream of record batches).",
+    )
+    start: Literal["earliest", "latest"] = Field(
+        default="earliest", description="Where a partition is begun that the group has no offset for."
+    )
+    on_expired: Literal["stop", "continue"] = Field(
+        default="stop",
+        description="When records behind the committed offset were deleted before they were read: 'stop', or "
+        "'continue' with the oldest that there is; either way it is told how many are lost.",
+    )
+    max_message: Size = Field(
+        default=2**24, ge=2**10, description="Longer messages are not decoded but sent to the dead letters."
+    )
+
+
+class OutputSection(Section):
+    """Topics that `driftline serve` writes. Partition n of an input topic goes to partition n of these."""
+
+    anomalies: str = Field(default="driftline.anomalies", description="Topic of anomalies.")
+    verdicts: str | None = Field(
+        default=None, description="Topic of all verdicts; none are written without it.", examples=["driftline.verdicts"]
+    )
+    dead_letters: str = Field(default="driftline.dead-letters", description="Topic of records that cannot be used.")
+    create: bool = Field(default=False, description="Whether topics that are missing are created.")
+    replication: int | None = Field(
+        default=None,
+        ge=1,
+        le=9,
+        description="Copies of topics created; the broker's default where left out.",
+        examples=[3],
+    )
+    retention: Duration = Field(
+        default=timedelta(days=30), description="How long topics created keep what is in them; the state is kept."
+    )
+
+
+class ServiceSection(Section):
+    """How `driftline serve` goes about it; none of this alters a verdict."""
+
+    micro_batch: int = Field(default=5_000, ge=1, le=1_000_000, description="Messages taken at a time, at most.")
+    commit_interval: Duration = Field(
+        default=timedelta(seconds=1), description="Time between commits: outputs are seen by readers so late."
+    )
+    shutdown_timeout: Duration = Field(
+        default=timedelta(seconds=30), description="Most time for commit and snapshots when told to stop."
+    )
+    stall_timeout: Duration = Field(
+        default=timedelta(minutes=2),
+        description="Time of growing lag without progress after which the process ends itself, to be started again.",
+    )
+
+
+class HttpSection(Section):
+    """Where `driftline serve` shows /metrics, /healthz and /readyz."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
+    port: int = Field(default=9464, ge=0, le=65535, description="Port to listen on; 0 for any.")
+
+
+class LogSection(Section):
+    """What `driftline serve` tells on standard error."""
+
+    format: Literal["auto", "human", "json"] = Field(
+        default="auto", description="'human' or 'json'; 'auto' is human on a terminal, JSON otherwise."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe events told: debug, info, warning or error."
+    )
+    repeat_interval: Duration = Field(
+        default=timedelta(seconds=10),
+        description="An event of one kind is told so often at most; the others are counted.",
+    )
+
+
 class Config(Section):
     """Everything that can be set."""
 
@@ -162,16 +345,26 @@ class Config(Section):
     state: StateSection = StateSection()
     source: SourceSection = SourceSection()
     replay: ReplaySection = ReplaySection()
+    kafka: KafkaSection = KafkaSection()
+    input: InputSection = InputSection()
+    output: OutputSection = OutputSection()
+    service: ServiceSection = ServiceSection()
+    http: HttpSection = HttpSection()
+    log: LogSection = LogSection()
 
     def plain(self) -> dict[str, dict[str, Any]]:
         """Section, key, value, as TOML and JSON can hold them."""
         return self.model_dump(mode="json")
 
 
+DECISIVE = ("detector", "windows", "episodes", "silence")
+"""Sections that alter verdicts, but for the name of the bundle."""
+
+
 def config_hash(config: Config) -> str:
     """16 hex digits of the SHA-256 of everything that alters verdicts of given values by a given bundle."""
     plain = config.plain()
-    decisive = {name: plain[name] for name in ("detector", "windows", "episodes", "silence")}
+    decisive = {name: plain[name] for name in DECISIVE}
     del decisive["detector"]["bundle"]
     if config.windows.kind == "count":
         decisive["windows"] = {name: plain["windows"][name] for name in ("kind", "size", "hop")}

@@ -34,7 +34,57 @@ INDIFFERENT = {
     "source.time_unit": "ms",
     "replay.micro_batch": 7,
     "replay.checkpoint_interval": "1s",
+    "state.store": "file:///state",
+    "state.topic": "s",
+    "state.snapshot_interval": "1s",
+    "state.on_missing": "fresh",
+    "kafka.bootstrap": "b:1",
+    "kafka.group": "g",
+    "kafka.instance": "i",
+    "kafka.client": "c",
+    "kafka.security": "ssl",
+    "kafka.ca_file": "f",
+    "kafka.cert_file": "f",
+    "kafka.key_file": "f",
+    "kafka.key_password": "p",
+    "kafka.key_password_file": "f",
+    "kafka.check_hostname": False,
+    "kafka.sasl_mechanism": "PLAIN",
+    "kafka.username": "u",
+    "kafka.password": "p",
+    "kafka.password_file": "f",
+    "kafka.kerberos_service": "s",
+    "kafka.kerberos_domain": "d",
+    "kafka.token_file": "f",
+    "kafka.session_timeout": "9s",
+    "kafka.max_poll_interval": "9s",
+    "kafka.transaction_timeout": "9s",
+    "kafka.fetch_bytes": "1MiB",
+    "kafka.partition_fetch_bytes": "2MiB",
+    "kafka.compression": "zstd",
+    "input.topics": "t",
+    "input.pattern": "t.*",
+    "input.format": "arrow",
+    "input.start": "latest",
+    "input.on_expired": "continue",
+    "input.max_message": "1MiB",
+    "output.anomalies": "a",
+    "output.verdicts": "v",
+    "output.dead_letters": "d",
+    "output.create": True,
+    "output.replication": 3,
+    "output.retention": "1d",
+    "service.micro_batch": 7,
+    "service.commit_interval": "9s",
+    "service.shutdown_timeout": "9s",
+    "service.stall_timeout": "9s",
+    "http.host": "0.0.0.0",  # noqa: S104  a value, listened on by nobody
+    "http.port": 1,
+    "log.format": "json",
+    "log.level": "debug",
+    "log.repeat_interval": "9s",
 }
+"""Where values are from and how they are decoded is a matter of the run's identity, not of this hash."""
 
 
 def loaded(**given: Any) -> LoadedConfig:
@@ -192,6 +242,19 @@ def test_what_is_shown_says_where_it_is_from() -> None:
     assert 'budget = "1536MiB"  # environment variable DRIFTLINE_STATE__BUDGET' in text
     assert 'profile = "balanced"\n' in text
     assert Config.model_validate(tomllib.loads(text)) == given.config
+
+
+def test_secrets_are_never_shown(tmp_path: Path) -> None:
+    """Neither what is in effect nor an error tells a password."""
+    file = tmp_path / "secret.toml"
+    file.write_text('[kafka]\npassword = "hunter2"\nkey_password = "hunter2"\n')
+    given = load_config(file, environ={})
+    assert "hunter2" not in show(given) + repr(given.config) + str(given.config.plain())
+    file.write_text("[kafka]\npassword = [4711]\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(file, environ={})
+    assert "4711" not in str(caught.value)
+    assert "[kafka] password" in str(caught.value)
 
 
 def test_names_are_those_of_the_engine() -> None:

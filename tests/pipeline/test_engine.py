@@ -209,9 +209,9 @@ def test_an_eviction_changes_no_verdict(windows: str, size: int) -> None:
     expected, found = _run(roomy), _run(tight, cuts=every(BATCH, size))
     assert _rows(found) == _rows(expected)
     assert tight.counts.records == roomy.counts.records
-    assert tight.lanes.state_bytes == 2 * len(FIELDS) * tight.lanes.bytes_per_lane
+    assert tight.lanes.state_bytes <= 2 * len(FIELDS) * tight.lanes.bytes_per_lane
     assert tight.lanes.keys_seen == roomy.lanes.keys_seen == KEYS
-    assert tight.lanes.evictions == tight.lanes.returns + KEYS - 2 > 20
+    assert tight.lanes.evictions == tight.lanes.returns + KEYS - len(tight.lanes) > 20
     assert roomy.lanes.evictions == roomy.lanes.returns == 0
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.codec import encode_anomalies
+from pipeline.codec.anomalies import encode_anomalies
 from pipeline.episodes import (
     SEVERITY_STEPS,
     Origin,

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from pipeline.lanes import FIRST_KEYS, LaneTable
 from tests.fakes import MemorySpill
 
+_ORDINAL = [0]
+"""Of the newest record."""
 ROW = np.dtype([("count", "i8"), ("ring", "f4", (3,))])
 
 
@@ -14,9 +16,17 @@ def _table(max_keys: int, fields: int = 1, spill: MemorySpill | None = None) -> 
     return LaneTable(ROW, fields, max_keys, spill or MemorySpill())
 
 
+def _slots(table: LaneTable, *keys: str) -> NDArray[np.int64]:
+    """Slots of keys that are used now."""
+    _ORDINAL[0] += len(keys)
+    return table.slots_of(keys, _ORDINAL[0] + np.arange(len(keys)))
+
+
 def _visit(table: LaneTable, *keys: str) -> NDArray[np.int64]:
     """Count a visit of each key in each of its rows, and write it into their rings."""
-    slots = table.slots_of(keys)
+    if not table.is_roomy(len(keys)):
+        table.make_room()
+    slots = _slots(table, *keys)
     for slot in slots.tolist():
         rows = table.rows(slot)
         rows["count"] += 1
@@ -25,15 +35,17 @@ def _visit(table: LaneTable, *keys: str) -> NDArray[np.int64]:
 
 
 def _state(table: LaneTable, key: str) -> tuple[Any, ...]:
-    rows = table.rows(int(table.slots_of([key])[0]))
+    if key not in table.names:
+        table.make_room()
+    rows = table.rows(int(_slots(table, key)[0]))
     return tuple(array.tolist() for array in rows.values())
 
 
 def test_a_key_keeps_its_slot_and_starts_at_zero() -> None:
     """Keys get slots in the order given, the same ones ever after, and rows that have seen nothing."""
     table = _table(10, fields=2)
-    assert table.slots_of(["b", "a"]).tolist() == [0, 1]
-    assert table.slots_of(["a", "c", "b"]).tolist() == [1, 2, 0]
+    assert _slots(table, "b", "a").tolist() == [0, 1]
+    assert _slots(table, "a", "c", "b").tolist() == [1, 2, 0]
     assert table.names == ["b", "a", "c"]
     assert len(table.used()["count"]) == 6
     assert not table.used()["ring"].any()
@@ -51,30 +63,29 @@ def test_growing_keeps_the_rows() -> None:
 
 
 def test_the_key_used_longest_ago_is_evicted_and_comes_back_as_it_was() -> None:
-    """Beyond the budget the key used longest ago goes to the spill, its slot is cleared, and it returns to the bit."""
+    """Making room sends the key used longest ago to the spill; it returns to the bit, and no rows are mixed up."""
     spill = MemorySpill()
-    table = _table(2, fields=2, spill=spill)
-    _visit(table, "a")
-    _visit(table, "b")
-    _visit(table, "a")
-    _visit(table, "c")
+    table = _table(3, fields=2, spill=spill)
+    for key in "abac":
+        _visit(table, key)
+    table.make_room()
     assert sorted(spill.rows) == ["b"]
     assert _state(table, "c") == ([1, 1], [[0.0] * 3, [1.0] * 3])
+    assert _state(table, "a") == ([2, 2], [[0.0] * 3, [2.0] * 3])
     _visit(table, "b")
-    assert sorted(spill.rows) == ["a"]
+    table.make_room()
+    assert sorted(spill.rows) == ["c"]
     assert _state(table, "b") == ([2, 2], [[0.0] * 3, [2.0] * 3])
     assert (table.evictions, table.returns, table.keys_seen, len(table)) == (2, 1, 3, 2)
+    assert not table.slab["count"][2 * len(table) :].any()
 
 
-def test_keys_of_the_same_call_do_not_evict_one_another() -> None:
-    """A call with as many keys as there is room for gives each a slot of its own."""
+def test_more_new_keys_than_there_is_room_for_are_refused() -> None:
+    """A call may bring as many new keys as there is room for, and no more."""
     table = _table(3)
-    _visit(table, "a", "b", "c")
-    slots = _visit(table, "b", "x", "y")
-    assert sorted(slots.tolist()) == [0, 1, 2]
-    assert _state(table, "b") == ([2], [[0.0] * 3])
-    with pytest.raises(ValueError, match="found 4 keys at once, expected at most 3"):
-        table.slots_of(["a", "b", "c", "d"])
+    assert sorted(_slots(table, "b", "x", "y").tolist()) == [0, 1, 2]
+    with pytest.raises(ValueError, match="found 1 new keys beside 3, expected at most 3 in all"):
+        _slots(table, "a")
 
 
 def test_visits_are_counted_right_however_few_keys_fit() -> None:

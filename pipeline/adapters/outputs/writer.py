@@ -27,7 +27,7 @@ from pipeline.adapters.outputs.durable import replacing, sync, told_as_user_erro
 from pipeline.adapters.outputs.groups import RowGroups
 from pipeline.adapters.outputs.parquet import write_verdicts
 from pipeline.adapters.outputs.rows import pack_rows, unpack_rows
-from pipeline.codec import encode_anomalies
+from pipeline.codec.anomalies import encode_anomalies
 from pipeline.errors import CheckpointError
 from pipeline.records import Anomaly, Checkpoint, RunIdentity, VerdictTable
 

@@ -43,7 +43,10 @@ def test_lanes_are_counted_by_phase_and_moves_as_they_happen(tmp_path: Path) -> 
             metrics = served()
             phases.append(tuple(metrics[f'driftline_lanes{{phase="{name}"}}'] for name in ("warming", "provisional")))
     assert phases == [(1, 0), (0, 1), (1, 0), (0, 1)]
-    assert (metrics["driftline_evictions_total"], metrics["driftline_returns_total"]) == (2, 1)
+    assert (metrics["driftline_evictions_total"], metrics["driftline_returns_total"]) == (
+        151,
+        150,
+    )  # with room for one key, it gives way at every record
     assert metrics["driftline_records_consumed_total"] == 152
     assert metrics["driftline_scoring_seconds_sum"] == 1.0
     assert metrics["driftline_watermark_timestamp_seconds"] == 151 * 60

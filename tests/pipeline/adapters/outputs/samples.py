@@ -42,6 +42,7 @@ def make_stream(rows: int) -> VerdictTable:
         phase=rng.integers(-1, 4, rows).astype(np.int8),
         disposition=rng.integers(0, 6, rows).astype(np.int8),
         episode=np.where(flagged, index // 5 * 5 + 1, -1),
+        released_by=index + 1,
     )
 
 

@@ -7,7 +7,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from detectors.layout import SCALARS
-from pipeline.adapters.outputs.checkpoints import FILE, VERSION, load_checkpoint, save_checkpoint
+from pipeline.adapters.outputs.checkpoints import FILE, load_checkpoint, save_checkpoint
+from pipeline.codec.checkpoints import VERSION
 from pipeline.errors import CheckpointError
 from pipeline.records import Checkpoint, RunIdentity
 

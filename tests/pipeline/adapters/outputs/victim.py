@@ -17,7 +17,7 @@ def main(directory: Path) -> None:
     """Run to the end, with a checkpoint now and then, and now and then outputs of what there is."""
     stream = make_stream(ROWS)
     with ReplayOutputs(directory, RUN, existing="resume", group_rows=GROUP_ROWS) as outputs:
-        print("ready", flush=True)  # noqa: T201
+        print("ready", flush=True)
         for row in feed(outputs, stream, row_of(outputs.resumed), ROWS, MICRO_BATCH):
             if row % SUSPEND_ROWS == 0:
                 outputs.suspend(state_behind(row))

@@ -1,0 +1,1 @@
+"""Where snapshots are kept: a compacted topic, or a folder at any URL."""

@@ -1,0 +1,148 @@
+"""What happens in the service, told to Prometheus and to whoever asks for its health."""
+
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+
+from detectors.detector import Detector
+from pipeline.accounting import RECORD_DISPOSITIONS
+from pipeline.adapters.http import Health
+from pipeline.adapters.metrics import EngineMetrics
+from pipeline.adapters.service_metrics import Held, ServiceMetrics
+from pipeline.cli.metering import count_lanes
+from pipeline.engine import Outcome, PartitionEngine
+from pipeline.records import Phase, Place
+from pipeline.service.plan import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """Evictions and returns of an engine that are counted already."""
+
+    evictions: int = 0
+    returns: int = 0
+
+
+class ServiceObserver:
+    """Fulfils `pipeline.service.plan.Observer`."""
+
+    def __init__(
+        self, registry: CollectorRegistry, health: Health, detector: Detector, *, version: str, bundle: str
+    ) -> None:
+        self.service = ServiceMetrics(registry)
+        self._engine = EngineMetrics(registry)
+        self._engine.name_build(version)
+        self._engine.name_bundle(bundle, detector.profile.name)
+        self._health = health
+        self._warm_up = detector.decision.warm_up
+        self._engines: dict[Place, PartitionEngine] = {}
+        self._moved: dict[Place, _Moved] = {}
+        self._held: dict[Place, Held] = {}
+        self._joined = False
+
+    def beat(self) -> None:
+        """See `Observer`."""
+        self._health.beat()
+
+    def set_status(self, status: Mapping[Place, str]) -> None:
+        """See `Observer`."""
+        self.service.set_partitions(status.values())
+        waiting = sorted(f"{place.topic}/{place.partition}" for place, one in status.items() if one != "live")
+        if waiting:
+            self._health.set_unready(f"restoring {', '.join(waiting)}")
+        elif self._joined:
+            self._health.set_unready("")
+
+    def fetched(self, messages: int) -> None:
+        """See `Observer`."""
+        self.service.fetched.inc(messages)
+
+    def processed(
+        self, place: Place, engine: PartitionEngine, outcome: Outcome, *, decode_s: float, scoring_s: float
+    ) -> None:
+        """See `Observer`."""
+        if self._engines.get(place) is not engine:
+            self._engines[place] = engine
+            self._moved[place] = _Moved(engine.lanes.evictions, engine.lanes.returns)
+        self.service.decode_seconds.observe(decode_s)
+        self._engine.count_batch(outcome.counts, scoring_s=scoring_s, now_s=time.time())
+
+    def dead_lettered(self, reasons: Mapping[str, int]) -> None:
+        """See `Observer`."""
+        for reason, count in reasons.items():
+            self.service.dead_letters.labels(reason).inc(count)
+
+    def committed(self, seconds: float) -> None:
+        """See `Observer`."""
+        self.service.commits.inc()
+        self.service.commit_seconds.observe(seconds)
+        self.service.last_commit.set_to_current_time()
+
+    def stands(self, standing: Mapping[Place, Standing]) -> None:
+        """See `Observer`."""
+        for place, one in standing.items():
+            before = self._held.get(place)
+            records = {name.name.lower(): one.counts["records"][name.name.lower()] for name in RECORD_DISPOSITIONS}
+            self._held[place] = Held(
+                one.offset,
+                one.end,
+                one.counts["consumed"],
+                records,
+                before.snapshot_offset if before else -1,
+                before.snapshot_s if before else 0.0,
+            )
+        self.service.set_held(self._held)
+        self._show_state()
+
+    def commit_failed(self) -> None:
+        """See `Observer`."""
+        self.service.commit_failures.inc()
+
+    def rebalanced(self, kind: str, places: Collection[Place]) -> None:
+        """See `Observer`."""
+        self.service.rebalances.labels(kind).inc()
+        self._joined = True
+        if kind != "assigned":
+            for place in places:
+                for known in (self._engines, self._moved, self._held):
+                    known.pop(place, None)
+            self.service.set_held(self._held)
+            self._show_state()
+
+    def restored(self, place: Place, seconds: float) -> None:  # noqa: ARG002  the protocol's signature
+        """See `Observer`."""
+        self.service.restore_seconds.observe(seconds)
+
+    def snapshot_taken(self, place: Place, offset: int) -> None:
+        """See `Observer`."""
+        self.service.snapshots.inc()
+        held = self._held.get(place, Held(offset, offset, 0, {}, -1, 0.0))
+        self._held[place] = held._replace(snapshot_offset=offset, snapshot_s=time.time())
+
+    def lost(self, place: Place, records: int) -> None:  # noqa: ARG002  the protocol's signature
+        """See `Observer`."""
+        self.service.lost_records.inc(records)
+
+    def stalled(self, places: Collection[Place]) -> None:
+        """See `Observer`."""
+        self.service.stalled.set(len(places))
+        names = ", ".join(f"{place.topic}/{place.partition}" for place in places)
+        self._health.fail(f"no progress on {names} while its lag grows" if names else "")
+
+    def _show_state(self) -> None:
+        lanes = dict.fromkeys(Phase, 0)
+        open_episodes = state_bytes = watermark_us = 0
+        for place, engine in self._engines.items():
+            for phase, count in count_lanes(engine, self._warm_up).items():
+                lanes[phase] += count
+            open_episodes += engine.open_episodes
+            state_bytes += engine.lanes.state_bytes
+            watermark_us = max(watermark_us, engine.watermark_us)
+            moved, now = self._moved[place], _Moved(engine.lanes.evictions, engine.lanes.returns)
+            self._engine.count_moves(evictions=now.evictions - moved.evictions, returns=now.returns - moved.returns)
+            self._moved[place] = now
+        self._engine.set_state(
+            lanes=lanes, open_episodes=open_episodes, state_bytes=state_bytes, watermark_us=watermark_us
+        )

@@ -1,0 +1,58 @@
+"""`driftline serve`."""
+
+from pathlib import Path
+
+import click
+
+from pipeline.cli.commands import Command, option
+
+_EXAMPLES = """\
+\b
+Examples:
+  driftline serve --config driftline.toml
+      What the file says; driftline config --example prints one.
+  driftline check --config driftline.toml
+      Is everything there that it needs? Try this first.
+  DRIFTLINE_KAFKA__PASSWORD=... driftline serve --config driftline.toml --workers 4
+      Secrets by environment; four processes that share the partitions, with one address for metrics.
+"""
+
+
+@click.command("serve", cls=Command, epilog=_EXAMPLES)
+@option(
+    "--config",
+    "file",
+    group="Service",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Configuration, TOML; ./driftline.toml if there is one.",
+)
+@option("--create-topics", group="Service", is_flag=True, help="Make topics for outputs and state that are missing.")
+@click.option("--worker", hidden=True, type=int, default=None)
+@click.option("--tell-port", hidden=True, type=int, default=None)
+def command(file: Path | None, *, create_topics: bool, worker: int | None, tell_port: int | None) -> int:
+    """Score the records of Kafka topics as they come.
+
+    It runs until it is told to stop. It is a member of a consumer group: start more of them, on any host, and they share
+    the partitions. Outputs and offsets are committed together; the state is kept where [state] says, so that whoever takes a partition up goes on
+    where the last one was, to the bit.
+    """
+    from pipeline.cli.kernels import use_kernel_cache
+    from pipeline.config import Given, environment, load_config
+    from pipeline.config.loading import DEFAULT_FILE
+
+    use_kernel_cache()
+    if file is None and DEFAULT_FILE.exists():
+        file = DEFAULT_FILE
+    options = {"output.create": Given("--create-topics", value=True)} if create_topics else {}
+    config = load_config(file, options, environ=environment()).config
+    from pipeline.cli.serving import Member, serve
+
+    return serve(config, Member(file, lambda port: _tell(tell_port, port), 0 if worker is not None else None))
+
+
+def _tell(descriptor: int | None, port: int) -> None:
+    """Write the port for a supervisor to read."""
+    if descriptor is not None:
+        import os
+
+        os.write(descriptor, f"{port}\n".encode())

@@ -1,0 +1,244 @@
+"""One member of the group from its configuration to its end: what `driftline serve` runs, once per worker."""
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from kafka import KafkaConsumer
+from prometheus_client import CollectorRegistry
+
+from pipeline.adapters.http import Health, serve_http
+from pipeline.adapters.kafka.connection import KafkaSettings, client_options
+from pipeline.adapters.kafka.feed import FeedSettings, KafkaFeed
+from pipeline.adapters.kafka.instance import claim_instance
+from pipeline.adapters.kafka.outbox import KafkaOutbox, OutboxSettings
+from pipeline.adapters.kafka.topics import Finding, TopicAdmin, TopicPlan, TopicSpec
+from pipeline.adapters.logs import LogSettings, configure_logs
+from pipeline.adapters.state.files import FileStateStore
+from pipeline.adapters.state.topic import TopicStateStore
+from pipeline.cli.kafka_settings import settings_from
+from pipeline.cli.observing import ServiceObserver
+from pipeline.cli.reloading import ConfigWatch, plan_of
+from pipeline.cli.signals import ServeSignals
+from pipeline.cli.version import driftline_version
+from pipeline.cli.wiring import open_bundle
+from pipeline.cli.workshop import EngineWorkshop
+from pipeline.config import Config
+from pipeline.errors import ConfigError
+from pipeline.interfaces import Outbox, StateStore
+from pipeline.records import Batch, Place
+from pipeline.service.loop import Service
+from pipeline.service.plan import Topics
+
+_WARM_UP = Place("", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """How this process takes part.
+
+    Attributes:
+        config_file: watched for changes; None for none.
+        tell_port: told the port that HTTP is served at.
+        port: of HTTP, instead of the one configured.
+    """
+
+    config_file: Path | None
+    tell_port: Callable[[int], None]
+    port: int | None = None
+
+
+def topics_wanted(config: Config) -> list[TopicSpec]:
+    """The topics that the service writes."""
+    output = config.output
+    wanted = [TopicSpec(output.anomalies), TopicSpec(output.dead_letters, whole_inputs=True)]
+    if output.verdicts is not None:
+        wanted.append(TopicSpec(output.verdicts))
+    if config.state.store == "kafka":
+        wanted.append(TopicSpec(config.state.topic, compacted=True))
+    return wanted
+
+
+def topic_plan(config: Config) -> TopicPlan:
+    """What is made of topics that are missing."""
+    output = config.output
+    return TopicPlan(output.create, output.replication, int(output.retention.total_seconds() * 1000))
+
+
+def require_input(config: Config) -> None:
+    """Refuse a configuration that does not say what to read.
+
+    Raises:
+        ConfigError: neither topics nor a pattern, or both, or an output that is an input.
+    """
+    chosen = config.input
+    if (chosen.topics is None) == (chosen.pattern is None):
+        found = "neither topics nor pattern" if chosen.topics is None else "topics as well as pattern"
+        raise ConfigError(f'[input]: found {found}; expected one of them, such as topics = ["metrics"]')
+    outputs = {spec.name for spec in topics_wanted(config)}
+    if both := outputs.intersection(chosen.topics or ()):
+        raise ConfigError(f"[input] topics: found {', '.join(sorted(both))}, which is an output too; expected others")
+
+
+def serve(config: Config, member: Member) -> int:
+    """Exit status after a service that ran until it was told to stop.
+
+    Raises:
+        DriftlineError: as the parts of it raise.
+    """
+    require_input(config)
+    log = configure_logs(_log_settings(config), sys.stderr)
+    with ExitStack() as held:
+        signals = held.enter_context(ServeSignals(config.service.shutdown_timeout.total_seconds()))
+        connection = settings_from(config.kafka)
+        bundle = open_bundle(config)
+        spills = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="driftline-")))
+        workshop = EngineWorkshop(config, bundle, spills)
+        registry = CollectorRegistry()
+        health = Health(limit_s=config.kafka.max_poll_interval.total_seconds())
+        port = config.http.port if member.port is None else member.port
+        bound, stop_http = serve_http(config.http.host, port, registry, health)
+        held.callback(stop_http)
+        member.tell_port(bound)
+        log.info("starting", version=driftline_version(), bundle=bundle.short_id, http=f"{config.http.host}:{bound}")
+        _compile(workshop)
+        for finding in ensure_topics(config, connection):
+            _tell_finding(log, finding)
+        observer = ServiceObserver(
+            registry, health, workshop.detector, version=driftline_version(), bundle=bundle.short_id
+        )
+        watch = ConfigWatch(config, member.config_file, signals, log, observer.service.reloads, _relog)
+        feed = KafkaFeed(connection, _feed_settings(config))
+        held.callback(_quietly(feed.close))
+        outbox = held.enter_context(_outbox(config, connection, feed))
+        store = make_store(config, connection, outbox)
+        held.callback(store.close)
+        output = config.output
+        service = Service(
+            feed,
+            outbox,
+            store,
+            workshop,
+            Topics(output.anomalies, output.dead_letters, output.verdicts),
+            plan_of(config),
+            observer,
+            log,
+            reload=watch,
+            stop=signals.stopping,
+        )
+        service.run()
+        log.info("stopped")
+    return 0
+
+
+def ensure_topics(config: Config, connection: KafkaSettings) -> list[Finding]:
+    """What was found of the topics, having made those that were missing if the configuration says so.
+
+    Raises:
+        ConfigError: one cannot be worked with.
+    """
+    admin = TopicAdmin(connection)
+    try:
+        inputs = admin.inputs(config.input.topics, config.input.pattern)
+        if missing := set(config.input.topics or ()) - inputs.keys():
+            raise ConfigError(
+                f"[input] topics: found no topic {', '.join(sorted(missing))} at {', '.join(connection.bootstrap)}; "
+                "expected it to exist"
+            )
+        findings = admin.ensure(topics_wanted(config), inputs, topic_plan(config))
+    finally:
+        admin.close()
+    for finding in findings:
+        if finding.level == "error":
+            raise ConfigError(f"topic {finding.topic}: {finding.text}")
+    return findings
+
+
+def make_store(config: Config, connection: KafkaSettings, outbox: Outbox) -> StateStore:
+    """Where the configuration says that snapshots are kept."""
+    if config.state.store != "kafka":
+        return FileStateStore(config.state.store, config.kafka.group)
+
+    def consumer() -> Any:
+        return KafkaConsumer(
+            **client_options(connection),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_bytes=2**25,
+            max_partition_fetch_bytes=2**23,
+            metrics_enabled=False,
+        )
+
+    return TopicStateStore(outbox, config.state.topic, config.kafka.group, consumer)
+
+
+def _feed_settings(config: Config) -> FeedSettings:
+    kafka = config.kafka
+    return FeedSettings(
+        group=kafka.group,
+        topics=config.input.topics,
+        pattern=config.input.pattern,
+        instance=kafka.instance,
+        session_timeout_ms=int(kafka.session_timeout.total_seconds() * 1000),
+        max_poll_interval_ms=int(kafka.max_poll_interval.total_seconds() * 1000),
+        fetch_bytes=kafka.fetch_bytes,
+        partition_fetch_bytes=kafka.partition_fetch_bytes,
+    )
+
+
+@contextmanager
+def _outbox(config: Config, connection: KafkaSettings, feed: KafkaFeed) -> Iterator[KafkaOutbox]:
+    kafka = config.kafka
+    with ExitStack() as held:
+        if kafka.instance is not None:
+            name = f"{kafka.group}-{kafka.instance}"
+        else:
+            name = held.enter_context(claim_instance(kafka.group, Path(tempfile.gettempdir()) / "driftline-instances"))
+        settings = OutboxSettings(
+            transactional_id=name,
+            timeout_ms=int(kafka.transaction_timeout.total_seconds() * 1000),
+            compression=None if kafka.compression == "none" else kafka.compression,
+        )
+        outbox = KafkaOutbox(connection, settings, lambda: feed.group_metadata)
+        held.callback(outbox.close)
+        yield outbox
+
+
+def _compile(workshop: EngineWorkshop) -> None:
+    """Have an engine that is not used otherwise process a record, so that the kernels are there."""
+    engine = workshop.make(_WARM_UP).engine
+    fields = len(engine.fields)
+    record = Batch(["a"], np.zeros(1, np.int32), np.zeros(1, np.int64), np.zeros((1, fields)), np.ones(1, np.int64))
+    engine.process(record)
+    workshop.release(_WARM_UP)
+
+
+def _tell_finding(log: Any, finding: Finding) -> None:
+    if finding.level == "warning":
+        log.warning("topic", place=finding.topic, detail=finding.text)
+    elif finding.level == "made":
+        log.info("topic_made", place=finding.topic, detail=finding.text)
+
+
+def _log_settings(config: Config) -> LogSettings:
+    return LogSettings(config.log.format, config.log.level, config.log.repeat_interval.total_seconds())
+
+
+def _relog(config: Config) -> None:
+    configure_logs(_log_settings(config), sys.stderr)
+
+
+def _quietly(close: Callable[[], None]) -> Callable[[], None]:
+    """Closing twice, or without a broker, is no trouble at the end."""
+
+    def closing() -> None:
+        with suppress(Exception):
+            close()
+
+    return closing

@@ -1,0 +1,1 @@
+"""Bytes to records, and verdicts, anomalies and dead letters to bytes; pure."""

@@ -1,0 +1,171 @@
+"""One partition in the service: its engine, its messages that wait, and how far it has come."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from pipeline.engine import EngineState
+from pipeline.interfaces import Message, SnapshotReader, SnapshotWriter
+from pipeline.records import Checkpoint, Place, Position
+from pipeline.service.plan import Decoder, Work
+
+
+class Status(Enum):
+    """What a partition is at."""
+
+    ASSIGNED = "assigned"
+    """Nothing is known yet of what was committed."""
+    RESTORING = "restoring"
+    """Its snapshot is being read."""
+    CATCHING_UP = "catching_up"
+    """What came between the snapshot and the committed offset is being done again, without output."""
+    SWAPPING = "swapping"
+    """The state has gone over to another configuration or bundle, and waits for a snapshot that says so."""
+    LIVE = "live"
+
+
+class Note(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is committed with an offset.
+
+    Attributes:
+        begin: offset at which fresh lanes began; None once a snapshot is complete.
+        snapshot: the writer's note of the newest complete snapshot.
+    """
+
+    begin: int | None = None
+    snapshot: str = ""
+
+    def text(self) -> str:
+        """As committed."""
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def read(cls, text: str) -> "Note":
+        """What was committed; anything else that may stand there says nothing."""
+        try:
+            return msgspec.json.decode(text, type=cls)
+        except msgspec.MsgspecError:
+            return cls()
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """A partition held by this member.
+
+    Attributes:
+        status: what it is at.
+        work: its engine; None before it is restored.
+        offset: of the next record to take.
+        target: offset behind which outputs are new; those before were committed earlier.
+        committed: what the group has committed, as far as this member knows; None for nothing.
+        note: what goes with the next commit.
+        taken: records decoded since the state began; the engine's own count must agree.
+        reader, writer: of the snapshot being read, or written.
+        writer_offset: of the snapshot being written.
+        snapshot_offset: of the newest complete snapshot.
+        retry_s: monotonic time before which nothing is tried again.
+    """
+
+    place: Place
+    status: Status = Status.ASSIGNED
+    work: Work | None = None
+    decoder: Decoder | None = None
+    offset: int = 0
+    target: int = 0
+    committed: Position | None = None
+    note: Note = field(default_factory=Note)
+    taken: int = 0
+    end: int = 0
+    reader: SnapshotReader | None = None
+    writer: SnapshotWriter | None = None
+    writer_offset: int = -1
+    snapshot_offset: int = -1
+    snapshot_s: float = 0.0
+    began_s: float = 0.0
+    heard_s: float = 0.0
+    retry_s: float = 0.0
+    waiting: deque[Sequence[Message]] = field(default_factory=deque)
+
+    def take(self, messages: Sequence[Message], chunk_bytes: int) -> None:
+        """Put messages in line, in chunks that are done in one go.
+
+        No chunk has messages on both sides of the target.
+        """
+        for chunk in _chunks(messages, chunk_bytes, self.target):
+            self.waiting.append(chunk)
+
+    def begin(self, work: Work, unit: str | None) -> None:
+        """Process with this from now on."""
+        self.work = work
+        self.decoder = work.make_decoder(unit)
+        self.taken = work.engine.counts.consumed
+
+    def load(self, work: Work, state: Checkpoint) -> None:
+        """Process with this from now on, from a state."""
+        meta = state.meta
+        work.engine.load(EngineState(state.arrays, state.key_names, state.spilled, meta["clocks"]), meta["counts"])
+        self.begin(work, meta["unit"])
+
+    def save(self) -> Checkpoint:
+        """The state, to go on from at `offset`."""
+        if self.work is None or self.decoder is None:
+            raise RuntimeError(f"found no engine for {self.place}; expected one before a snapshot")
+        state = self.work.engine.save()
+        meta: dict[str, Any] = {
+            "position": self.offset,
+            "clocks": state.clocks,
+            "counts": self.work.engine.counts.to_dict(),
+            "unit": self.decoder.unit,
+            "settings": dict(self.work.settings),
+        }
+        return Checkpoint(self.work.identity, meta, state.arrays, state.keys, state.spilled)
+
+    def forget_work(self) -> None:
+        """Be as newly assigned."""
+        self.status = Status.ASSIGNED
+        self.work = self.decoder = self.reader = self.writer = None
+        self.writer_offset = self.snapshot_offset = -1
+        self.note = Note()
+        self.waiting.clear()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is something to commit."""
+        return self.status in {Status.LIVE, Status.SWAPPING, Status.CATCHING_UP} and self.position != self.committed
+
+    @property
+    def position(self) -> Position:
+        """To commit; never behind what is committed."""
+        return Position(max(self.offset, self.target), self.note.text())
+
+    def require_balance(self) -> None:
+        """Stop at a record that nothing accounts for: that is a fault in the program.
+
+        Raises:
+            RuntimeError: the engine has not consumed what was decoded, or does not know what became of it.
+        """
+        if self.work is None:
+            return
+        counts = self.work.engine.counts
+        if counts.balance() or counts.consumed != self.taken:
+            raise RuntimeError(
+                f"{self.place.topic}/{self.place.partition}: found {counts.consumed} records consumed, of which "
+                f"{counts.balance()} are unaccounted for; expected {self.taken} and none"
+            )
+
+
+def _chunks(messages: Sequence[Message], chunk_bytes: int, target: int) -> Iterator[Sequence[Message]]:
+    start = size = 0
+    for at, message in enumerate(messages):
+        length = len(message.value or b"")
+        crosses = message.offset >= target and at > start and messages[at - 1].offset < target
+        if at > start and (size + length > chunk_bytes or crosses):
+            yield messages[start:at]
+            start, size = at, 0
+        size += length
+    if start < len(messages):
+        yield messages[start:]

@@ -1,0 +1,201 @@
+"""What a campaign does, and what it compares."""
+
+import hashlib
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+
+from pipeline.adapters.state.topic import TopicStateStore
+from pipeline.codec.checkpoints import encode_checkpoint
+from pipeline.records import Place
+from tests.chaos.records import make_records
+from tests.chaos.service import Names, Serving, write_config
+from tests.kafka_broker import Broker, create_topic, read_committed, send
+
+PARTITIONS = 4
+MEMBERS = 3
+OUTPUTS = ("anomalies", "verdicts", "dead_letters")
+_FIRST_SHARE = 0.25
+_DRAIN_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """How much is done.
+
+    Attributes:
+        records: of the topic, unusable ones not counted.
+        kills: processes killed, besides those told to leave and one restart of the broker.
+    """
+
+    records: int
+    keys: int
+    kills: int
+    seed: int
+
+
+@dataclass(slots=True)
+class Result:
+    """What a run leaves behind for readers."""
+
+    outputs: dict[str, Any] = field(default_factory=dict)
+    state: dict[int, str] = field(default_factory=dict)
+
+
+def run_campaign(campaign: Campaign, directory: Path, *, tell: Callable[[str], None]) -> list[str]:
+    """What differs between the run undisturbed and the other; nothing, if all is well."""
+    directory.mkdir(parents=True, exist_ok=True)
+    broker = Broker(directory / "broker")
+    broker.start()
+    try:
+        return _run(campaign, broker, directory, tell)
+    finally:
+        broker.stop()
+
+
+def _run(campaign: Campaign, broker: Broker, directory: Path, tell: Callable[[str], None]) -> list[str]:
+    topic = "input"
+    create_topic(broker.bootstrap, topic, PARTITIONS)
+    records = list(make_records(campaign.records, campaign.keys, PARTITIONS, campaign.seed))
+    first = int(len(records) * _FIRST_SHARE)
+    send(broker.bootstrap, topic, records[:first])
+    disturbed = Names.of("disturbed", topic)
+    began = time.monotonic()
+    _disturb(campaign, broker, disturbed, directory, records[first:], tell)
+    tell(f"disturbed run: {time.monotonic() - began:.0f} s")
+    calm = Names.of("calm", topic)
+    began = time.monotonic()
+    alone = Serving(write_config(directory / "calm.toml", broker.bootstrap, calm), directory / "calm.log")
+    _drain(broker, topic, calm, [alone])
+    tell(f"calm run: {time.monotonic() - began:.0f} s")
+    _require_accounts(alone, len(records))
+    if (status := alone.stop()) != 0:
+        raise AssertionError(f"found exit status {status}: {alone.told[-2000:]}")
+    results = {names.group: _result(broker, names) for names in (calm, disturbed)}
+    return _compare(results["calm"], results["disturbed"], tell)
+
+
+def _disturb(
+    campaign: Campaign, broker: Broker, names: Names, directory: Path, rest: list[Any], tell: Callable[[str], None]
+) -> None:
+    """Kill, stop and start members at random while the rest of the records comes in."""
+    dice = random.Random(campaign.seed)  # noqa: S311  a campaign that can be repeated
+    config = write_config(directory / "disturbed.toml", broker.bootstrap, names)
+    started = 0
+
+    def start() -> Serving:
+        nonlocal started
+        started += 1
+        return Serving(config, directory / f"member-{started}.log")
+
+    members = [start() for _ in range(MEMBERS)]
+    part = -(-len(rest) // (campaign.kills + 1))
+    broker_dies_at = campaign.kills // 2
+    for kill in range(campaign.kills):
+        send(broker.bootstrap, names.input, rest[kill * part : (kill + 1) * part])
+        time.sleep(dice.uniform(0.5, 7.0))
+        _require_no_faults(members)
+        at = dice.randrange(len(members))
+        members[at].kill()
+        members[at] = start()
+        if kill == broker_dies_at:
+            tell("the broker is killed and started again")
+            broker.kill()
+            time.sleep(dice.uniform(0.5, 3.0))
+            broker.start()
+        elif dice.random() < 0.3:
+            leaver = dice.randrange(len(members))
+            members[leaver].stop()
+            members[leaver] = start()
+    send(broker.bootstrap, names.input, rest[campaign.kills * part :])
+    tell(f"{campaign.kills} kills, {started} processes started")
+    _drain(broker, names.input, names, members)
+    for member in members:
+        if (status := member.stop()) != 0:
+            raise AssertionError(f"found exit status {status}: {member.told[-2000:]}")
+
+
+def _require_no_faults(members: list[Serving]) -> None:
+    for member in members:
+        if not member.is_running:
+            raise AssertionError(f"found a member that ended by itself: {member.told[-3000:]}")
+
+
+def _drain(broker: Broker, topic: str, names: Names, members: list[Serving]) -> None:
+    """Wait until the group has committed all there is, and every partition is live."""
+    places = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
+    consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap, group_id=names.group, enable_auto_commit=False)
+    try:
+        ends = consumer.end_offsets(places)
+        deadline = time.monotonic() + _DRAIN_S
+        while any((consumer.committed(place) or 0) < ends[place] for place in places):
+            _require_no_faults(members)
+            if time.monotonic() > deadline:
+                raise AssertionError(f"found no end; one told: {members[0].told[-3000:]}")
+            time.sleep(0.5)
+    finally:
+        consumer.close()
+    for member in members:
+        member.wait_until_ready()
+
+
+def _require_accounts(member: Serving, records: int) -> None:
+    """All records are consumed, and all consumed are accounted for, by what Prometheus sees."""
+    member.wait_for(lambda: sum(_by_name(member, "driftline_accounting_consumed_records_total")) == records)
+    if any(_by_name(member, "driftline_accounting_imbalance_records")):
+        raise AssertionError("found an imbalance of accounts")
+    parts = sum(_by_name(member, "driftline_accounting_records_total"))
+    if parts != records:
+        raise AssertionError(f"found {parts} records accounted for; expected {records}")
+
+
+def _by_name(member: Serving, name: str) -> list[float]:
+    return [value for (one, _), value in member.metrics().items() if one == name]
+
+
+def _result(broker: Broker, names: Names) -> Result:
+    outputs = {name: read_committed(broker.bootstrap, getattr(names, name)) for name in OUTPUTS}
+    return Result(outputs, {n: state_hash(broker.bootstrap, names, Place(names.input, n)) for n in range(PARTITIONS)})
+
+
+def state_hash(bootstrap: str, names: Names, place: Place) -> str:
+    """Of the newest snapshot, in every byte."""
+
+    def consumer() -> Any:
+        return KafkaConsumer(
+            bootstrap_servers=bootstrap, isolation_level="read_committed", auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        )  # fmt: skip
+
+    outbox: Any = None
+    reader = TopicStateStore(outbox, names.state, names.group, consumer).reader(place, 2**62, "")
+    while not reader.read(1.0):
+        pass
+    found = reader.found()
+    if found is None:
+        raise AssertionError(f"found no snapshot of {place}: {reader.damages()}")
+    digest = hashlib.sha256(f"{found[1]}".encode())
+    for part in encode_checkpoint(found[0]):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _compare(calm: Result, disturbed: Result, tell: Callable[[str], None]) -> list[str]:
+    differences = []
+    for name in OUTPUTS:
+        one, other = calm.outputs[name], disturbed.outputs[name]
+        tell(f"{name}: {sum(map(len, one.values()))} messages")
+        for partition in range(PARTITIONS):
+            if one.get(partition, []) != other.get(partition, []):
+                sets = (
+                    "as sets too" if set(one.get(partition, [])) != set(other.get(partition, [])) else "in order only"
+                )
+                counts = f"{len(one.get(partition, []))} and {len(other.get(partition, []))} messages"
+                differences.append(f"{name}, partition {partition}: {counts}, {sets}")
+    differences += [f"state of partition {n}" for n in range(PARTITIONS) if calm.state[n] != disturbed.state[n]]
+    return differences

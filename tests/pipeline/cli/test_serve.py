@@ -1,0 +1,226 @@
+"""`driftline serve` against a real broker, as a user runs it."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+
+from pipeline.cli import run
+from tests.chaos.records import GARBAGE, make_records
+from tests.chaos.service import Names, Serving, write_config
+from tests.kafka_broker import create_topic, read_committed, send
+
+pytestmark = pytest.mark.kafka
+PARTITIONS = 2
+
+
+@pytest.fixture
+def names(bootstrap: str) -> Callable[..., Names]:
+    """Makes a fresh topic, with its run."""
+
+    def make(**config: str) -> Names:
+        topic = f"in-{uuid.uuid4().hex[:8]}"
+        create_topic(bootstrap, topic, PARTITIONS, config)
+        return Names.of(f"run-{topic}", topic)
+
+    return make
+
+
+def _drain(bootstrap: str, names: Names, *members: Serving) -> None:
+    """Until the group has committed all there is."""
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=names.group, enable_auto_commit=False)
+    places = [TopicPartition(names.input, n) for n in range(PARTITIONS)]
+    ends = consumer.end_offsets(places)
+    members[0].wait_for(lambda: all((consumer.committed(one) or 0) >= ends[one] for one in places), 120)
+    consumer.close()
+    for member in members:
+        member.wait_until_ready()
+
+
+def _verdicts(bootstrap: str, names: Names) -> dict[tuple[str, int], dict[str, Any]]:
+    """By key and time of the scored and warming points."""
+    told = [json.loads(line) for one in read_committed(bootstrap, names.verdicts).values() for message in one
+            for line in message.value.splitlines()]  # fmt: skip
+    return {(one["key"], one["time"]): one for one in told if one["disposition"] in {"scored", "warming"}}
+
+
+def test_live_replayed_from_the_topic_and_from_a_file_are_the_same_bits(
+    bootstrap: str, names: Callable[..., Names], tmp_path: Path
+) -> None:
+    """What the service says, what a replay of the topic says and what one of the same records in a file says agree."""
+    name = names()
+    records = list(make_records(6000, 12, PARTITIONS, 3, garbage=0.0))
+    send(bootstrap, name.input, records)
+    config = write_config(tmp_path / "c.toml", bootstrap, name)
+    service = Serving(config, tmp_path / "log")
+    _drain(bootstrap, name, service)
+    assert service.stop() == 0
+    live = _verdicts(bootstrap, name)
+    assert sum(one["is_anomaly"] for one in live.values()) > 5
+
+    out = tmp_path / "topic"
+    assert (
+        run(["replay", f"kafka://{bootstrap}/{name.input}", "--config", str(config), "--out", str(out), "--quiet"]) == 0
+    )
+    file = tmp_path / "records.jsonl"
+    file.write_text("".join(json.dumps({"key": key.decode(), **json.loads(value)}) + "\n" for _, key, value in records))
+    again = tmp_path / "file"
+    arguments = ["--key-field", "key", "--time-field", "time", "--value-fields", "value", "--profile", "dense"]
+    assert run(["replay", str(file), *arguments, "--out", str(again), "--quiet"]) == 0
+    for directory in (out, again):
+        table = pq.read_table(directory / "verdicts.parquet").to_pylist()
+        seen = 0
+        for row in table:
+            if row["disposition"] not in {"scored", "warming"}:
+                continue
+            one = live[row["key"], int(row["time"].timestamp() * 1_000_000 + 0.5)]
+            for column in ("value", "expected", "lower", "upper", "is_anomaly", "severity", "phase"):
+                assert row[column] == one[column], column
+            for column in ("score", "threshold", "surprise"):
+                assert (row[column] is None) == (one[column] is None)
+                assert row[column] is None or np.float32(row[column]) == np.float32(one[column])
+            seen += 1
+        assert seen == len(live)
+    anomalies = {json.loads(line)["id"]: line for line in (out / "anomalies.jsonl").read_text().splitlines()}
+    told = [json.loads(one.value) for part in read_committed(bootstrap, name.anomalies).values() for one in part]
+    assert {one["id"] for one in told} == anomalies.keys()
+    assert all(json.loads(anomalies[one["id"]]) == one for one in told)
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    groups = [group if isinstance(group, str) else str(group) for group in admin.list_groups()]
+    admin.close()
+    assert not any("replay" in group for group in groups)
+
+
+def test_garbage_changes_no_verdict(bootstrap: str, names: Callable[..., Names], tmp_path: Path) -> None:
+    """With every other message unusable, those lie in the dead letters as they came, and the rest is scored alike."""
+    bits = []
+    for share, extra in ((0.0, b""), (0.5, b"\x80" * 10_000_000)):
+        name = names(**{"max.message.bytes": str(20 * 2**20)})
+        records = list(make_records(3000, 8, PARTITIONS, 5, garbage=share))
+        if extra:
+            records[100:100] = [(0, b"key-0", extra)]
+        send(bootstrap, name.input, records)
+        service = Serving(write_config(tmp_path / f"{share}.toml", bootstrap, name), tmp_path / f"{share}.log")
+        _drain(bootstrap, name, service)
+        metrics = service.metrics()
+        assert service.stop() == 0
+        unusable = sum(value in GARBAGE or len(value) > 10**6 for _, _, value in records)
+        bits.append({key: {field: one[field] for field in one if field not in {"offset", "episode"}}
+                     for key, one in _verdicts(bootstrap, name).items()})  # fmt: skip
+        consumer = KafkaConsumer(
+            name.dead_letters, bootstrap_servers=bootstrap, isolation_level="read_committed",
+            auto_offset_reset="earliest", enable_auto_commit=False, consumer_timeout_ms=3000,
+        )  # fmt: skip
+        dead = list(consumer)
+        consumer.close()
+        assert sorted(one.value or b"" for one in dead) == sorted(
+            value for _, _, value in records if value in GARBAGE or len(value) > 10**6
+        )
+        assert all(dict(one.headers)["driftline.reason"] for one in dead)
+        assert len(dead) == unusable
+        told = sum(value for (metric, _), value in metrics.items() if metric == "driftline_dead_letters_total")
+        assert told == unusable
+    assert len(bits[1]) > 2000
+    assert bits[0] == bits[1]
+
+
+def test_a_killed_process_goes_on_from_carried_state(
+    bootstrap: str, names: Callable[..., Names], tmp_path: Path
+) -> None:
+    """Behind kill -9 the first new verdicts are scored, not warming, and no episode is opened twice."""
+    name = names()
+    records = list(make_records(4000, 8, PARTITIONS, 9))
+    config = write_config(tmp_path / "c.toml", bootstrap, name)
+    send(bootstrap, name.input, records[:3000])
+    first = Serving(config, tmp_path / "first.log")
+    _drain(bootstrap, name, first)
+    first.kill()
+    before = _verdicts(bootstrap, name)
+    send(bootstrap, name.input, records[3000:])
+    # a directory of its own: nothing but the broker is left of the first
+    (tmp_path / "elsewhere").mkdir()
+    second = Serving(config, tmp_path / "second.log")
+    _drain(bootstrap, name, second)
+    assert second.stop() == 0
+    new = [one for key, one in _verdicts(bootstrap, name).items() if key not in before]
+    assert len(new) > 500
+    assert {one["disposition"] for one in new} == {"scored"}
+    told = [json.loads(one.value) for part in read_committed(bootstrap, name.anomalies).values() for one in part]
+    ids = [one["id"] for one in told]
+    assert len(ids) == len(set(ids)) > 3
+
+
+def test_operations(bootstrap: str, names: Callable[..., Names], tmp_path: Path) -> None:
+    """It tells when it is ready, takes a changed configuration unless it is bad, and ends on SIGTERM."""
+    name = names()
+    config = write_config(tmp_path / "c.toml", bootstrap, name)
+    service = Serving(config, tmp_path / "log")
+    service.wait_until_ready()
+    assert service.get("/healthz") == (200, '{"ok":true,"reason":""}\n')
+    assert service.get("/nothing")[0] == 404
+    assert "driftline_bundle_info{" in service.get("/metrics")[1]
+    whole = config.read_text()
+    config.write_text(whole.replace('commit_interval = "300ms"', 'commit_interval = "200ms"'))
+    service.wait_for(lambda: '"keys": ["service.commit_interval"]' in service.told)
+    config.write_text("nonsense")
+    service.process.send_signal(signal.SIGHUP)
+    service.wait_for(lambda: "config_rejected" in service.told)
+    config.write_text(whole.replace('profile = "dense"', 'profile = "balanced"'))
+    service.wait_for(lambda: "config_needs_restart" in service.told)
+    began = time.monotonic()
+    assert service.stop() == 0
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"input": {"topics": ["no-such-topic"]}}, "found no topic no-such-topic"),
+        ({"output": {"create": False}}, "found no such topic; expected one of 2 partitions"),
+        ({"kafka": {"bootstrap": ["127.0.0.1:1"]}}, "found no answer from 127.0.0.1:1"),
+        ({"state": {"store": "nonsense://x"}}, "[state] store: found 'nonsense://x'"),
+    ],
+)
+def test_what_cannot_work_is_told_in_one_line(
+    bootstrap: str, names: Callable[..., Names], tmp_path: Path, changes: dict[str, Any], told: str
+) -> None:
+    """A service that cannot start says what was found and what to do, and nothing else."""
+    config = write_config(tmp_path / "c.toml", bootstrap, names(), **changes)
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "serve", "--config", str(config)], capture_output=True, text=True,
+        timeout=120, check=False,
+    )  # fmt: skip
+    errors = [line for line in done.stderr.splitlines() if line.startswith("driftline: error: ")]
+    assert len(errors) == 1
+    assert told in errors[0]
+    assert "Traceback" not in done.stderr
+    assert done.returncode in {1, 2}
+
+
+@pytest.mark.parametrize("kind", ["json", "json-array", "json-lines", "arrow"])
+def test_a_fleet_is_produced_in_every_format_and_replayed(
+    bootstrap: str, names: Callable[..., Names], tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What `driftline produce` sends in a format comes back from a replay of the topic, every point of it."""
+    name = names()
+    url = f"kafka://{bootstrap}/{name.input}"
+    arguments = ["fleet", "--to", url, "--streams", "16", "--points", "800", "--format", kind, "--quiet"]
+    assert run(["produce", *arguments]) == 0
+    assert f"sent to {name.input}" in capsys.readouterr().out
+    config = write_config(tmp_path / "c.toml", bootstrap, name, input={"format": kind})
+    out = tmp_path / "out"
+    assert run(["replay", url, "--config", str(config), "--out", str(out), "--quiet", "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["records"]["consumed"] > 12_000
+    assert summary["lanes"] == 16
+    assert not summary["problems"] or set(summary["problems"]) == {"missing"}

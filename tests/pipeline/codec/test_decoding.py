@@ -1,0 +1,249 @@
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.codec.decoding import _JsonObjects, make_decoder
+from pipeline.codec.encoding import Encoding, encode_points
+from pipeline.codec.formats import FormatName, MessageFormat, UnitName
+from pipeline.records import POINTS_PER_MESSAGE, Batch
+
+LAYOUT = MessageFormat(value_fields=("value", "heat"), time_field="time")
+TIME_MS = 1_700_000_000_123
+KINDS: tuple[FormatName, ...] = ("json", "json-array", "json-lines", "arrow")
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A message."""
+
+    value: bytes | None
+    key: bytes | None = b"pump"
+    offset: int = 7
+    timestamp: int = 1_700_000_000_000
+
+
+def decode(content: Any, layout: MessageFormat = LAYOUT, **message: Any) -> Batch:
+    """Of one message."""
+    value = content if isinstance(content, bytes) or content is None else json.dumps(content).encode()
+    return make_decoder(layout).decode([Raw(value, **message)])
+
+
+def told(batch: Batch) -> list[tuple[int, str]]:
+    """(field, reason) of each problem."""
+    return [(problem.field, problem.reason) for problem in batch.problems]
+
+
+def rows(batch: Batch) -> list[tuple[Any, ...]]:
+    """Everything that is told of each record, by value."""
+    problems = {problem.index: [] for problem in batch.problems}  # type: ignore[var-annotated]
+    for problem in batch.problems:
+        problems[problem.index].append((problem.field, problem.reason, problem.found))
+    return [
+        (
+            batch.key_names[batch.key_codes[n]],
+            int(batch.time_us[n]),
+            batch.values[n].tobytes(),
+            int(batch.position[n]),
+            problems.get(n, []),
+        )
+        for n in range(len(batch))
+    ]
+
+
+def test_an_object_is_a_point() -> None:
+    """Key and offset are the message's, time and values those in it."""
+    batch = decode({"time": TIME_MS, "value": 1, "heat": -2.5})
+    assert (batch.key_names, batch.time_us.tolist(), batch.position.tolist()) == (["pump"], [TIME_MS * 1000], [7])
+    assert batch.values.tolist() == [[1.0, -2.5]]
+    assert batch.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "empty"), (b"", "empty"), (b"\xff\xfe", "malformed"), (b'{"time": 17', "malformed"),
+        (b"[" * 100_000, "malformed"), (b'{"a":' * 100_000, "malformed"), (b'{"time": 1, "value": NaN}', "malformed"),
+        (b'{"value": 1e999, "time": 1}', "malformed"), (b"17", "malformed"), (b"null", "malformed"),
+        (b"[]", "malformed"),
+        ({"time": "yesterday", "value": 1}, "bad_time"), ({"value": 1}, "bad_time"), ({"time": True}, "bad_time"),
+        ({"time": 12, "value": 1}, "bad_time"), ({"time": [1], "value": 1}, "bad_time"),
+        (b'{"time": 1' + b"0" * 400 + b', "value": 1}', "bad_time"),
+    ],
+)  # fmt: skip
+def test_what_is_no_point_is_told(content: Any, reason: str) -> None:
+    """A message that nothing can be made of is one record, with the reason and what was found, shortened."""
+    batch = decode(content)
+    assert told(batch) == [(-1, reason)]
+    assert np.isnan(batch.values).all()
+    assert len(batch.problems[0].found) <= 80
+    assert batch.problems[0].found.isprintable()
+
+
+@pytest.mark.parametrize("value", ["high", True, [1], {"a": 1}, "12"])
+def test_what_is_no_number_is_told(value: Any) -> None:
+    """A value of another type is missing, with its reason; the others count."""
+    batch = decode({"time": TIME_MS, "value": value, "heat": 3})
+    assert told(batch) == [(0, "not_a_number")]
+    assert np.array_equal(batch.values, [[np.nan, 3.0]], equal_nan=True)
+
+
+def test_missing_values_are_no_problem() -> None:
+    """Null and absent are missing."""
+    batch = decode({"time": TIME_MS, "value": None})
+    assert told(batch) == []
+    assert np.isnan(batch.values).all()
+
+
+@pytest.mark.parametrize(
+    ("key", "layout", "found"),
+    [
+        (b"\xff", LAYOUT, None), (None, LAYOUT, None), (b"", LAYOUT, None),
+        (b"x", MessageFormat(time_field="time", key_field="host"), "h1"),
+        (None, MessageFormat(time_field="time", key_field="id"), "12"),
+        (None, MessageFormat(time_field="time", key_field="flag"), None),
+        (None, MessageFormat(time_field="time", key_field="none"), None),
+    ],
+)  # fmt: skip
+def test_keys(key: bytes | None, layout: MessageFormat, found: str | None) -> None:
+    """A key is the message's own text, or text or a whole number in it; anything else is told."""
+    batch = decode({"time": TIME_MS, "value": 1, "host": "h1", "id": 12, "flag": True}, layout, key=key)
+    assert told(batch) == ([] if found else [(-1, "bad_key")])
+    if found:
+        assert batch.key_names == [found]
+
+
+def test_too_long_messages_are_not_decoded() -> None:
+    """A message longer than it may be is told with its length."""
+    layout = MessageFormat(time_field="time", max_message_bytes=20)
+    batch = decode({"time": TIME_MS, "value": 1}, layout)
+    assert told(batch) == [(-1, "too_large")]
+
+
+def test_dotted_names_lead_into_objects_unless_a_field_bears_them() -> None:
+    """'a.b' is the field of that very name, or b within a."""
+    layout = MessageFormat(value_fields=("a.b",), time_field="at.ms")
+    assert decode({"at": {"ms": TIME_MS}, "a": {"b": 5}}, layout).values.tolist() == [[5.0]]
+    assert decode({"at.ms": TIME_MS, "a.b": 6, "a": {"b": 5}}, layout).values.tolist() == [[6.0]]
+    assert np.isnan(decode({"at": {"ms": TIME_MS}, "a": 3}, layout).values).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "unit"),
+    [
+        (TIME_MS // 1000, "s"), (TIME_MS, "ms"), (TIME_MS * 1000, "us"), (TIME_MS * 10**6, "ns"),
+        (str(TIME_MS), "ms"), ("2023-11-14T22:13:20.123Z", "iso"), ("2023-11-14 22:13:20.123", "iso"),
+        ("2023-11-15T00:13:20.123000999+02:00", "iso"), ("2023-11-14 22:13:20.123 UTC", "iso"),
+    ],
+)  # fmt: skip
+def test_units_of_time_are_found_out_once_and_then_checked(value: Any, unit: str) -> None:
+    """The first usable record tells the unit; a later time of another size or kind is told as none."""
+    decoder = make_decoder(LAYOUT)
+    first = decoder.decode([Raw(json.dumps({"time": value, "value": 1}).encode())])
+    expected = TIME_MS * 1000 if unit != "s" else TIME_MS // 1000 * 10**6
+    assert first.time_us.tolist() == [expected]
+    assert decoder.unit == unit
+    other: Any = "2023-11-14T22:13:20Z" if unit != "iso" else TIME_MS
+    assert told(decoder.decode([Raw(json.dumps({"time": other, "value": 1}).encode())])) == [(-1, "bad_time")]
+    again = make_decoder(LAYOUT, decoder.unit)
+    assert again.decode([Raw(json.dumps({"time": value, "value": 1}).encode())]).time_us.tolist() == [expected]
+
+
+def test_unusable_records_do_not_tell_the_unit() -> None:
+    """A record without a number in it may have any time; the next one tells."""
+    decoder = make_decoder(LAYOUT)
+    decoder.decode([Raw(json.dumps({"time": TIME_MS * 1000, "value": "x"}).encode())])
+    assert decoder.unit is None
+
+
+def test_without_a_time_field_the_message_tells_the_time() -> None:
+    """The message's own time counts, and one without is told."""
+    assert decode({"value": 1}, MessageFormat()).time_us.tolist() == [1_700_000_000_000_000]
+    assert told(decode({"value": 1}, MessageFormat(), timestamp=-1)) == [(-1, "bad_time")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("unit", ["iso", "s", "ms", "us", "ns"])
+def test_what_is_encoded_comes_back(kind: FormatName, unit: UnitName) -> None:
+    """Every format and unit gives keys, times and values as they were, missing ones too."""
+    rng = np.random.default_rng(7)
+    keys = [f"k{n // 5 % 3}" for n in range(60)]
+    time_us = 1_700_000_000_000_000 + np.arange(60) * 1_000_000
+    values = rng.normal(size=(60, 2))
+    values[7, 1] = np.nan
+    encoding = Encoding(kind, ("value", "heat"), key_field="key", time_unit=unit, points=4)
+    messages = [
+        Raw(content, None, offset)
+        for offset, (_, content, _) in enumerate(encode_points(encoding, keys, time_us, values))
+    ]
+    batch = make_decoder(MessageFormat(kind, ("value", "heat"), "time", "key", unit)).decode(messages)
+    assert [batch.key_names[code] for code in batch.key_codes] == keys
+    assert batch.time_us.tolist() == time_us.tolist()
+    assert np.array_equal(batch.values, values, equal_nan=True)
+    assert (np.diff(batch.position) > 0).all()
+    if kind != "json":
+        assert batch.position[5] == 2 * POINTS_PER_MESSAGE  # the second key begins a message of its own
+
+
+@pytest.mark.parametrize("kind", ["json-array", "json-lines"])
+def test_a_bad_point_spoils_only_itself(kind: FormatName) -> None:
+    """Points beside an unusable one in the same message count."""
+    good = json.dumps({"time": TIME_MS, "value": 1})
+    parts = [good, '"text"', good]
+    content = ("\n".join(parts) if kind == "json-lines" else f"[{','.join(parts)}]").encode()
+    batch = decode(content, MessageFormat(kind, time_field="time"))
+    assert told(batch) == [(-1, "malformed")]
+    assert (batch.problems[0].index, len(batch)) == (1, 3)
+
+
+def test_typed_times_of_arrow_are_times() -> None:
+    """A column of timestamps needs no unit."""
+    table = pa.table({"time": pa.array([datetime(2023, 11, 14, tzinfo=UTC)]), "value": [1.5]})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    batch = decode(sink.getvalue().to_pybytes(), MessageFormat("arrow", time_field="time"))
+    assert batch.time_us.tolist() == [1_699_920_000_000_000]
+
+
+_values = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.lists(st.integers(), max_size=2)
+)
+_objects = st.dictionaries(st.sampled_from(["time", "value", "heat", "x"]), _values, max_size=4)
+_usable = st.fixed_dictionaries(
+    {"time": st.integers(TIME_MS, TIME_MS + 10**6), "value": st.floats(allow_nan=False, allow_infinity=False)}
+)
+_contents = (
+    st.binary(max_size=40)
+    | _objects.map(lambda one: json.dumps(one).encode())
+    | _usable.map(lambda one: json.dumps(one).encode())
+    | st.lists(_usable, max_size=4).map(lambda one: json.dumps(one).encode())
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(contents=st.lists(_contents, max_size=12), cut=st.integers(0, 12))
+def test_any_bytes_give_the_same_however_they_are_cut(kind: FormatName, contents: list[bytes], cut: int) -> None:
+    """Nothing raises; every message gives a record at least; and calls may be cut anywhere."""
+    messages = [Raw(content, offset=offset) for offset, content in enumerate(contents)]
+    layout = MessageFormat(kind, ("value", "heat"), "time")
+    whole = make_decoder(layout).decode(messages)
+    decoder = make_decoder(layout)
+    parts = [decoder.decode(messages[:cut]), decoder.decode(messages[cut:])]
+    assert [row for part in parts for row in rows(part)] == rows(whole)
+    assert set((whole.position // layout.points_per_message).tolist()) == set(range(len(messages)))
+
+
+@given(contents=st.lists(_contents, max_size=12), unit=st.sampled_from(["ms", "iso"]))
+def test_the_fast_way_gives_what_the_thorough_one_gives(contents: list[bytes], unit: str) -> None:
+    """Whatever the fast decoder takes it decodes as the thorough one does."""
+    messages = [Raw(content, offset=offset) for offset, content in enumerate(contents)]
+    fast, thorough = _JsonObjects(LAYOUT, unit), _JsonObjects(LAYOUT, unit)
+    thorough._fast = None
+    assert rows(fast.decode(messages)) == rows(thorough.decode(messages))
