@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
-from typing import Any
+from typing import Any, Protocol
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import msgspec
@@ -14,6 +14,16 @@ from pipeline.errors import ConfigError
 
 _INDEX = b"driftline: /metrics for Prometheus, /healthz, /readyz\n"
 _REQUEST_S = 10.0
+
+
+class HealthView(Protocol):
+    """How something is that is asked for its health."""
+
+    def why_unhealthy(self) -> str:
+        """The reason, or ''."""
+
+    def why_unready(self) -> str:
+        """The reason, or ''."""
 
 
 class Health:
@@ -64,19 +74,18 @@ class _Handler(WSGIRequestHandler):
         """Requests are not told."""
 
 
-def serve_http(
-    host: str, port: int, metrics: CollectorRegistry | Callable[..., Any], health: Health
-) -> tuple[int, Callable[[], None]]:
+def serve_http(host: str, port: int, metrics: CollectorRegistry, health: HealthView) -> tuple[int, Callable[[], None]]:
     """The port that is listened on from now on, and a function that ends it.
 
     Args:
         port: 0 for any free one.
-        metrics: a registry, or a WSGI application that shows metrics.
+        metrics: what is shown.
+        health: asked.
 
     Raises:
         ConfigError: the port is taken, or the address cannot be listened on.
     """
-    show: Any = make_wsgi_app(metrics) if isinstance(metrics, CollectorRegistry) else metrics
+    show: Any = make_wsgi_app(metrics)
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "/")

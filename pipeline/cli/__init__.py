@@ -26,6 +26,7 @@ First steps:
     modules={
         "replay": "Score recorded streams as if they happened now.",
         "serve": "Score the records of Kafka topics as they come.",
+        "check": "See whether everything is there that `driftline serve` needs.",
         "produce": "Send recorded or made-up points to a topic, to try things out.",
         "demo": "Replay a real stream and a fleet of streams with known faults.",
         "pretrain": "Train a network on synthetic streams and write it as a bundle.",

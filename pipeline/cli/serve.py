@@ -1,5 +1,8 @@
 """`driftline serve`."""
 
+import os
+import signal
+import threading
 from pathlib import Path
 
 import click
@@ -27,14 +30,18 @@ Examples:
     help="Configuration, TOML; ./driftline.toml if there is one.",
 )
 @option("--create-topics", group="Service", is_flag=True, help="Make topics for outputs and state that are missing.")
+@option("--workers", group="Service", type=click.IntRange(1, 64), default=1, help="Processes.  [default: 1]")
 @click.option("--worker", hidden=True, type=int, default=None)
 @click.option("--tell-port", hidden=True, type=int, default=None)
-def command(file: Path | None, *, create_topics: bool, worker: int | None, tell_port: int | None) -> int:
+@click.option("--life", hidden=True, type=int, default=None)
+def command(
+    file: Path | None, *, create_topics: bool, workers: int, worker: int | None, tell_port: int | None, life: int | None
+) -> int:
     """Score the records of Kafka topics as they come.
 
-    It runs until it is told to stop. It is a member of a consumer group: start more of them, on any host, and they share
-    the partitions. Outputs and offsets are committed together; the state is kept where [state] says, so that whoever takes a partition up goes on
-    where the last one was, to the bit.
+    It runs until it is told to stop. It is a member of a consumer group: start more of them, on any host, and they
+    share the partitions. Outputs and offsets are committed together; the state is kept where [state] says, so that
+    whoever takes a partition up goes on where the last one was, to the bit.
     """
     from pipeline.cli.kernels import use_kernel_cache
     from pipeline.config import Given, environment, load_config
@@ -45,14 +52,30 @@ def command(file: Path | None, *, create_topics: bool, worker: int | None, tell_
         file = DEFAULT_FILE
     options = {"output.create": Given("--create-topics", value=True)} if create_topics else {}
     config = load_config(file, options, environ=environment()).config
+    if workers > 1:
+        from pipeline.cli.supervising import supervise
+
+        return supervise(config, file, workers, create_topics=create_topics)
     from pipeline.cli.serving import Member, serve
 
-    return serve(config, Member(file, lambda port: _tell(tell_port, port), 0 if worker is not None else None))
+    if life is not None:
+        _end_with(life)
+    port = 0 if worker is not None else None
+    return serve(config, Member(file, lambda bound: _tell(tell_port, bound), port, worker))
 
 
 def _tell(descriptor: int | None, port: int) -> None:
     """Write the port for a supervisor to read."""
     if descriptor is not None:
-        import os
-
         os.write(descriptor, f"{port}\n".encode())
+        os.close(descriptor)
+
+
+def _end_with(descriptor: int) -> None:
+    """Stop in good order when the supervisor is gone, however it went."""
+
+    def wait() -> None:
+        os.read(descriptor, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="life", daemon=True).start()

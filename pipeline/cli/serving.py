@@ -46,11 +46,13 @@ class Member:
         config_file: watched for changes; None for none.
         tell_port: told the port that HTTP is served at.
         port: of HTTP, instead of the one configured.
+        worker: number among the workers of a supervisor; None for none.
     """
 
     config_file: Path | None
     tell_port: Callable[[int], None]
     port: int | None = None
+    worker: int | None = None
 
 
 def topics_wanted(config: Config) -> list[TopicSpec]:
@@ -92,7 +94,7 @@ def serve(config: Config, member: Member) -> int:
         DriftlineError: as the parts of it raise.
     """
     require_input(config)
-    log = configure_logs(_log_settings(config), sys.stderr)
+    log = configure_logs(log_settings(config), sys.stderr)
     with ExitStack() as held:
         signals = held.enter_context(ServeSignals(config.service.shutdown_timeout.total_seconds()))
         connection = settings_from(config.kafka)
@@ -102,10 +104,11 @@ def serve(config: Config, member: Member) -> int:
         registry = CollectorRegistry()
         health = Health(limit_s=config.kafka.max_poll_interval.total_seconds())
         port = config.http.port if member.port is None else member.port
-        bound, stop_http = serve_http(config.http.host, port, registry, health)
+        host = config.http.host if member.worker is None else "127.0.0.1"  # a supervisor alone asks a worker
+        bound, stop_http = serve_http(host, port, registry, health)
         held.callback(stop_http)
         member.tell_port(bound)
-        log.info("starting", version=driftline_version(), bundle=bundle.short_id, http=f"{config.http.host}:{bound}")
+        log.info("starting", version=driftline_version(), bundle=bundle.short_id, http=f"{host}:{bound}")
         _compile(workshop)
         for finding in ensure_topics(config, connection):
             _tell_finding(log, finding)
@@ -113,9 +116,10 @@ def serve(config: Config, member: Member) -> int:
             registry, health, workshop.detector, version=driftline_version(), bundle=bundle.short_id
         )
         watch = ConfigWatch(config, member.config_file, signals, log, observer.service.reloads, _relog)
-        feed = KafkaFeed(connection, _feed_settings(config))
+        instance = _instance(config, member.worker)
+        feed = KafkaFeed(connection, _feed_settings(config, instance))
         held.callback(_quietly(feed.close))
-        outbox = held.enter_context(_outbox(config, connection, feed))
+        outbox = held.enter_context(_outbox(config, connection, feed, instance))
         store = make_store(config, connection, outbox)
         held.callback(store.close)
         output = config.output
@@ -178,13 +182,13 @@ def make_store(config: Config, connection: KafkaSettings, outbox: Outbox) -> Sta
     return TopicStateStore(outbox, config.state.topic, config.kafka.group, consumer)
 
 
-def _feed_settings(config: Config) -> FeedSettings:
+def _feed_settings(config: Config, instance: str | None) -> FeedSettings:
     kafka = config.kafka
     return FeedSettings(
         group=kafka.group,
         topics=config.input.topics,
         pattern=config.input.pattern,
-        instance=kafka.instance,
+        instance=instance,
         session_timeout_ms=int(kafka.session_timeout.total_seconds() * 1000),
         max_poll_interval_ms=int(kafka.max_poll_interval.total_seconds() * 1000),
         fetch_bytes=kafka.fetch_bytes,
@@ -193,11 +197,11 @@ def _feed_settings(config: Config) -> FeedSettings:
 
 
 @contextmanager
-def _outbox(config: Config, connection: KafkaSettings, feed: KafkaFeed) -> Iterator[KafkaOutbox]:
+def _outbox(config: Config, connection: KafkaSettings, feed: KafkaFeed, instance: str | None) -> Iterator[KafkaOutbox]:
     kafka = config.kafka
     with ExitStack() as held:
-        if kafka.instance is not None:
-            name = f"{kafka.group}-{kafka.instance}"
+        if instance is not None:
+            name = f"{kafka.group}-{instance}"
         else:
             name = held.enter_context(claim_instance(kafka.group, Path(tempfile.gettempdir()) / "driftline-instances"))
         settings = OutboxSettings(
@@ -208,6 +212,12 @@ def _outbox(config: Config, connection: KafkaSettings, feed: KafkaFeed) -> Itera
         outbox = KafkaOutbox(connection, settings, lambda: feed.group_metadata)
         held.callback(outbox.close)
         yield outbox
+
+
+def _instance(config: Config, worker: int | None) -> str | None:
+    """Name of the static member; each worker of a supervisor has its own."""
+    instance = config.kafka.instance
+    return instance if instance is None or worker is None else f"{instance}-{worker}"
 
 
 def _compile(workshop: EngineWorkshop) -> None:
@@ -226,12 +236,13 @@ def _tell_finding(log: Any, finding: Finding) -> None:
         log.info("topic_made", place=finding.topic, detail=finding.text)
 
 
-def _log_settings(config: Config) -> LogSettings:
+def log_settings(config: Config) -> LogSettings:
+    """How the configuration wants events told."""
     return LogSettings(config.log.format, config.log.level, config.log.repeat_interval.total_seconds())
 
 
 def _relog(config: Config) -> None:
-    configure_logs(_log_settings(config), sys.stderr)
+    configure_logs(log_settings(config), sys.stderr)
 
 
 def _quietly(close: Callable[[], None]) -> Callable[[], None]:

@@ -80,10 +80,7 @@ class KafkaOutbox:
             return
         with self._telling():
             self._begin()
-            self._producer.flush(_FLUSH_S)
-            for future in self._futures:
-                if not future.succeeded():
-                    raise future.exception or errors.KafkaTimeoutError("a message was not sent in time")
+            self._flush()
             if positions:
                 offsets = {
                     TopicPartition(*place): OffsetAndMetadata(at.offset, at.note, -1) for place, at in positions.items()
@@ -93,6 +90,15 @@ class KafkaOutbox:
         self._is_open = False
         self._futures.clear()
         self._fenced_once = False
+
+    def flush(self) -> None:
+        """Have the broker take what was sent, which readers of committed messages do not see yet.
+
+        Raises:
+            TransactionError: as for `commit`.
+        """
+        with self._telling():
+            self._flush()
 
     def abort(self) -> None:
         """See `pipeline.interfaces.Outbox.abort`."""
@@ -108,6 +114,12 @@ class KafkaOutbox:
         """Abort, and let go of the connection."""
         self.abort()
         self._discard()
+
+    def _flush(self) -> None:
+        self._producer.flush(_FLUSH_S)
+        for future in self._futures:
+            if not future.succeeded():
+                raise future.exception or errors.KafkaTimeoutError("a message was not sent in time")
 
     def _begin(self) -> None:
         if self._producer is None:

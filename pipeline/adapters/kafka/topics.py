@@ -102,8 +102,14 @@ class TopicAdmin:
             raise ConfigError(f"[input] pattern: found {pattern!r} ({exc}); expected a regular expression") from exc
         return {topic: count for topic, count in known.items() if matches(topic)}
 
-    def ensure(self, wanted: Sequence[TopicSpec], inputs: Iterable[str], plan: TopicPlan) -> list[Finding]:
-        """What was found of the topics wanted, having made those that were missing if the plan says so."""
+    def ensure(
+        self, wanted: Sequence[TopicSpec], inputs: Iterable[str], plan: TopicPlan, *, look_only: bool = False
+    ) -> list[Finding]:
+        """What was found of the topics wanted, having made those that were missing if the plan says so.
+
+        Args:
+            look_only: make none, and tell of those that would be made as if they were.
+        """
         known = self._known()
         sources = {name: self._describe(name, known[name]) for name in inputs if name in known}
         partitions = max((topic.partitions for topic in sources.values()), default=1)
@@ -119,8 +125,10 @@ class TopicAdmin:
             if spec.name in known:
                 findings.append(_check(spec, self._describe(spec.name, known[spec.name]), partitions, largest))
             elif plan.create:
-                self._create(spec, partitions, largest, plan)
-                findings.append(Finding("made", spec.name, f"made with {partitions} partitions"))
+                if not look_only:
+                    self._create(spec, partitions, largest, plan)
+                told = "to be made" if look_only else "made"
+                findings.append(Finding("made", spec.name, f"{told} with {partitions} partitions"))
             else:
                 findings.append(Finding("error", spec.name, (
                     f"found no such topic; expected one of {partitions} partitions: make it, or set create = true in "

@@ -8,6 +8,7 @@ writers of the same snapshot write the same, and those of different ones do not 
 """
 
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -55,6 +56,19 @@ class FileStateStore:
 
     def close(self) -> None:
         """Nothing is kept open."""
+
+    def probe(self) -> None:
+        """Write, read and remove a file.
+
+        Raises:
+            CheckpointError: that cannot be done.
+        """
+        path = f"{self._root.rstrip('/')}/probe-{uuid.uuid4().hex}"
+        with self.told(Place("probe", 0)):
+            self.put(path, b"driftline")
+            if self.get(path) != b"driftline":
+                raise OSError("what was written did not come back")
+            self._files.rm_file(path)
 
     def folder(self, place: Place) -> str:
         """Of the snapshots of a partition."""

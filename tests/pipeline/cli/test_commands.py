@@ -25,7 +25,7 @@ def test_the_list_of_commands_tells_what_each_says_itself() -> None:
         assert (command.help or "").partition("\n")[0] == driftline.modules[name]
 
 
-@pytest.mark.parametrize("name", ["serve", "replay", "produce", "demo", "pretrain", "config", "version"])
+@pytest.mark.parametrize("name", ["serve", "check", "replay", "produce", "demo", "pretrain", "config", "version"])
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` shows the usage and exits with 0."""
     assert run([name, "--help"]) == 0

@@ -1,6 +1,7 @@
 """`driftline serve` against a real broker, as a user runs it."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -180,6 +181,76 @@ def test_operations(bootstrap: str, names: Callable[..., Names], tmp_path: Path)
     began = time.monotonic()
     assert service.stop() == 0
     assert time.monotonic() - began < 20
+
+
+def test_workers_share_the_partitions_under_one_address(
+    bootstrap: str, names: Callable[..., Names], tmp_path: Path
+) -> None:
+    """Metrics of all workers are at one address, one that is killed is started again, and all stop together."""
+    name = names()
+    send(bootstrap, name.input, make_records(2000, 8, PARTITIONS, 9, garbage=0.0))
+    config = write_config(tmp_path / "c.toml", bootstrap, name, kafka={"session_timeout": "3s"})
+    service = Serving(config, tmp_path / "log", "--workers", "2")
+    port = service.port()
+    _drain(bootstrap, name, service)
+    metrics = service.metrics()
+    by_worker = {dict(labels)["worker"]: value for (one, labels), value in metrics.items()
+                 if one == "driftline_records_consumed_total"}  # fmt: skip
+    assert by_worker.keys() == {"0", "1"}
+    assert sum(by_worker.values()) == 2000
+    assert metrics["driftline_workers", (("state", "up"),)] == 2
+    children = subprocess.run(
+        ["pgrep", "-P", str(service.process.pid)], capture_output=True, text=True, check=True
+    ).stdout.split()  # fmt: skip
+    assert len(children) == 2
+    os.kill(int(children[0]), signal.SIGKILL)
+    service.wait_for(lambda: "worker_ended" in service.told)
+    service.wait_for(lambda: service.metrics().get(("driftline_workers", (("state", "up"),))) == 2)
+    service.wait_until_ready()
+    assert service.port() == port
+    assert service.stop() == 0
+    assert all(not Path(f"/proc/{child}").exists() for child in children)
+
+
+def test_workers_end_with_their_supervisor(bootstrap: str, names: Callable[..., Names], tmp_path: Path) -> None:
+    """A supervisor that is killed leaves no workers behind."""
+    service = Serving(write_config(tmp_path / "c.toml", bootstrap, names()), tmp_path / "log", "--workers", "2")
+    service.wait_until_ready()
+    children = subprocess.run(
+        ["pgrep", "-P", str(service.process.pid)], capture_output=True, text=True, check=True
+    ).stdout.split()  # fmt: skip
+    service.kill()
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert [child for child in children if Path(f"/proc/{child}").exists()] == []
+
+
+def test_check_tells_what_is_there_and_what_is_not(
+    bootstrap: str, names: Callable[..., Names], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What could start is told so with status 0, what could not with 2 and the reason; nothing is made on the way."""
+    name = names()
+    send(bootstrap, name.input, make_records(50, 8, PARTITIONS, 9))
+    config = write_config(tmp_path / "c.toml", bootstrap, name)
+    assert run(["check", "--config", str(config)]) == 0
+    told = capsys.readouterr().out
+    for expected in ("The service could start.", "to be made with 2 partitions", "a record read", "per million lanes"):
+        assert expected in told
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    assert name.state not in admin.list_topics()
+    admin.close()
+    wrong = write_config(
+        tmp_path / "wrong.toml", bootstrap, name, output={"create": False}, state={"store": f"file://{tmp_path}/c.toml"}
+    )
+    assert run(["check", "--config", str(wrong)]) == 2
+    told = capsys.readouterr().out
+    assert f"{name.anomalies}: found no such topic" in told
+    assert "expected a folder to read and write" in told
+    assert "The service could not start." in told
+    nowhere = write_config(tmp_path / "nowhere.toml", "127.0.0.1:1", name)
+    assert run(["check", "--config", str(nowhere)]) == 2
+    assert "found no answer from 127.0.0.1:1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

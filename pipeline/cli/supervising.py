@@ -1,0 +1,37 @@
+"""`driftline serve --workers N`: a supervisor and its workers, which are this very command with a hidden option."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.adapters.http import serve_http
+from pipeline.adapters.logs import configure_logs
+from pipeline.cli.serving import log_settings, require_input
+from pipeline.cli.signals import ServeSignals
+from pipeline.config import Config
+from pipeline.supervisor import Supervisor
+
+_GRACE_S = 15.0
+
+
+def supervise(config: Config, file: Path | None, count: int, *, create_topics: bool) -> int:
+    """Exit status of so many workers."""
+    require_input(config)
+    log = configure_logs(log_settings(config), sys.stderr)
+
+    def command(number: int, tells: int, life: int) -> Sequence[str]:
+        given = [] if file is None else ["--config", str(file)]
+        made = ["--create-topics"] if create_topics else []
+        hidden = ["--worker", str(number), "--tell-port", str(tells), "--life", str(life)]
+        return [sys.executable, "-m", "pipeline", "serve", *given, *made, *hidden]
+
+    timeout_s = config.service.shutdown_timeout.total_seconds() + _GRACE_S
+    with ServeSignals(timeout_s) as signals:
+        supervisor = Supervisor(command, log.warning)
+        port, stop_http = serve_http(config.http.host, config.http.port, supervisor.registry(), supervisor)
+        log.info("supervising", workers=count, http=f"{config.http.host}:{port}")
+        try:
+            supervisor.start(count)
+            return supervisor.run(signals.stopping, signals, timeout_s)
+        finally:
+            stop_http()
