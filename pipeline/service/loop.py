@@ -87,12 +87,9 @@ class Service:
                 self._rewind()
             self._restore()
             self._poll()
-            self._process()
-            looked = self._watchdog.look(self._tasks.values(), self._plan)
-            if self._committer.is_due(self._tasks.values(), self._plan):
-                self._committer.commit(self._tasks, self._plan)
-            elif looked and not any(task.is_due for task in self._tasks.values()):
-                self._committer.tell_standing(self._tasks.values())
+            if not self._rewinding:  # else a rebalance has dropped outputs of partitions that are held on
+                self._process()
+                self._commit()
         except FencedError:
             raise
         except TransactionError as exc:
@@ -166,6 +163,15 @@ class Service:
         while (waiting := [task for task in self._tasks.values() if task.waiting]) and self._clock() < deadline:
             for task in waiting:
                 self._process_chunk(task)
+
+    def _commit(self) -> None:
+        """Commit if it is time; else show how things stand, where that is known."""
+        tasks = self._tasks.values()
+        looked = self._watchdog.look(tasks, self._plan)
+        if self._committer.is_due(tasks, self._plan):
+            self._committer.commit(self._tasks, self._plan)
+        elif looked and not any(task.is_due for task in tasks):
+            self._committer.tell_standing(tasks)
 
     def _process_chunk(self, task: Task) -> None:
         messages = task.waiting.popleft()

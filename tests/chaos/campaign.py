@@ -14,7 +14,7 @@ from pipeline.adapters.state.topic import TopicStateStore
 from pipeline.codec.checkpoints import encode_checkpoint
 from pipeline.records import Place
 from tests.chaos.records import make_records
-from tests.chaos.service import Names, Serving, write_config
+from tests.chaos.service import Names, Samples, Serving, write_config
 from tests.kafka_broker import Broker, create_topic, read_committed, send
 
 PARTITIONS = 4
@@ -22,6 +22,8 @@ MEMBERS = 3
 OUTPUTS = ("anomalies", "verdicts", "dead_letters")
 _FIRST_SHARE = 0.25
 _DRAIN_S = 600.0
+_FROZEN_S = 8.0
+"""Longer than the session timeout of `write_config`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,13 @@ class Campaign:
     Attributes:
         records: of the topic, unusable ones not counted.
         kills: processes killed, besides those told to leave and one restart of the broker.
+        freezes: processes stopped until the group has given them up, and then let go on.
     """
 
     records: int
     keys: int
     kills: int
+    freezes: int
     seed: int
 
 
@@ -66,14 +70,14 @@ def _run(campaign: Campaign, broker: Broker, directory: Path, tell: Callable[[st
     send(broker.bootstrap, topic, records[:first])
     disturbed = Names.of("disturbed", topic)
     began = time.monotonic()
-    _disturb(campaign, broker, disturbed, directory, records[first:], tell)
+    _disturb(campaign, broker, disturbed, directory, records[first:], len(records), tell)
     tell(f"disturbed run: {time.monotonic() - began:.0f} s")
     calm = Names.of("calm", topic)
     began = time.monotonic()
     alone = Serving(write_config(directory / "calm.toml", broker.bootstrap, calm), directory / "calm.log")
     _drain(broker, topic, calm, [alone])
     tell(f"calm run: {time.monotonic() - began:.0f} s")
-    _require_accounts(alone, len(records))
+    _require_accounts([alone], len(records))
     if (status := alone.stop()) != 0:
         raise AssertionError(f"found exit status {status}: {alone.told[-2000:]}")
     results = {names.group: _result(broker, names) for names in (calm, disturbed)}
@@ -81,9 +85,15 @@ def _run(campaign: Campaign, broker: Broker, directory: Path, tell: Callable[[st
 
 
 def _disturb(
-    campaign: Campaign, broker: Broker, names: Names, directory: Path, rest: list[Any], tell: Callable[[str], None]
+    campaign: Campaign,
+    broker: Broker,
+    names: Names,
+    directory: Path,
+    rest: list[Any],
+    records: int,
+    tell: Callable[[str], None],
 ) -> None:
-    """Kill, stop and start members at random while the rest of the records comes in."""
+    """Kill, freeze, stop and start members at random while the rest of the records comes in."""
     dice = random.Random(campaign.seed)  # noqa: S311  a campaign that can be repeated
     config = write_config(directory / "disturbed.toml", broker.bootstrap, names)
     started = 0
@@ -94,13 +104,22 @@ def _disturb(
         return Serving(config, directory / f"member-{started}.log")
 
     members = [start() for _ in range(MEMBERS)]
+    frozen: list[tuple[float, Serving]] = []
     part = -(-len(rest) // (campaign.kills + 1))
     broker_dies_at = campaign.kills // 2
+    freeze_at = set(dice.sample(range(campaign.kills), min(campaign.freezes, campaign.kills)))
     for kill in range(campaign.kills):
         send(broker.bootstrap, names.input, rest[kill * part : (kill + 1) * part])
         time.sleep(dice.uniform(0.5, 7.0))
         _require_no_faults(members)
-        at = dice.randrange(len(members))
+        frozen = _thaw(frozen, time.monotonic())
+        awake = [at for at, member in enumerate(members) if member not in [one for _, one in frozen]]
+        at = dice.choice(awake)
+        if kill in freeze_at and len(awake) > 1:
+            members[at].freeze()
+            frozen.append((time.monotonic() + _FROZEN_S, members[at]))
+            awake.remove(at)
+            at = dice.choice(awake)
         members[at].kill()
         members[at] = start()
         if kill == broker_dies_at:
@@ -109,15 +128,27 @@ def _disturb(
             time.sleep(dice.uniform(0.5, 3.0))
             broker.start()
         elif dice.random() < 0.3:
-            leaver = dice.randrange(len(members))
+            leaver = dice.choice(awake)
             members[leaver].stop()
             members[leaver] = start()
     send(broker.bootstrap, names.input, rest[campaign.kills * part :])
-    tell(f"{campaign.kills} kills, {started} processes started")
+    while frozen:
+        time.sleep(0.1)
+        frozen = _thaw(frozen, time.monotonic())
+    tell(f"{campaign.kills} kills, {len(freeze_at)} freezes, {started} processes started")
     _drain(broker, names.input, names, members)
+    _require_accounts(members, records)
     for member in members:
         if (status := member.stop()) != 0:
             raise AssertionError(f"found exit status {status}: {member.told[-2000:]}")
+
+
+def _thaw(frozen: list[tuple[float, Serving]], now: float) -> list[tuple[float, Serving]]:
+    """Those that stay frozen; the others go on."""
+    for until, member in frozen:
+        if until <= now:
+            member.thaw()
+    return [(until, member) for until, member in frozen if until > now]
 
 
 def _require_no_faults(members: list[Serving]) -> None:
@@ -144,18 +175,28 @@ def _drain(broker: Broker, topic: str, names: Names, members: list[Serving]) -> 
         member.wait_until_ready()
 
 
-def _require_accounts(member: Serving, records: int) -> None:
-    """All records are consumed, and all consumed are accounted for, by what Prometheus sees."""
-    member.wait_for(lambda: sum(_by_name(member, "driftline_accounting_consumed_records_total")) == records)
-    if any(_by_name(member, "driftline_accounting_imbalance_records")):
-        raise AssertionError("found an imbalance of accounts")
-    parts = sum(_by_name(member, "driftline_accounting_records_total"))
-    if parts != records:
-        raise AssertionError(f"found {parts} records accounted for; expected {records}")
+def _require_accounts(members: list[Serving], records: int) -> None:
+    """All records are consumed, and all consumed are accounted for, by what Prometheus sees of all members."""
+    consumed = parts = 0.0
+
+    def are_all_consumed() -> bool:
+        nonlocal consumed, parts
+        shown = [member.metrics() for member in members]
+        if any(_by_name(shown, "driftline_accounting_imbalance_records")):
+            raise AssertionError("found an imbalance of accounts")
+        consumed = sum(_by_name(shown, "driftline_accounting_consumed_records_total"))
+        parts = sum(_by_name(shown, "driftline_accounting_records_total"))
+        return consumed == parts == records
+
+    try:
+        members[0].wait_for(are_all_consumed, 30)
+    except AssertionError as exc:
+        raise AssertionError(f"found {consumed:.0f} records consumed, {parts:.0f} of them accounted for; "
+                             f"expected {records}") from exc  # fmt: skip
 
 
-def _by_name(member: Serving, name: str) -> list[float]:
-    return [value for (one, _), value in member.metrics().items() if one == name]
+def _by_name(shown: list[Samples], name: str) -> list[float]:
+    return [value for samples in shown for (one, _), value in samples.items() if one == name]
 
 
 def _result(broker: Broker, names: Names) -> Result:

@@ -11,9 +11,11 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from prometheus_client.parser import text_string_to_metric_families
+
+Samples: TypeAlias = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,14 @@ class Serving:
         self.process.kill()
         self.process.wait()
 
+    def freeze(self) -> None:
+        """Stop it where it is, as a machine does that is out of memory or being moved."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+
     def stop(self, timeout_s: float = 60.0) -> int:
         """Exit status, having asked it to stop."""
         self.process.send_signal(signal.SIGTERM)
@@ -126,7 +136,7 @@ class Serving:
         except urllib.error.HTTPError as exc:
             return exc.code, exc.read().decode()
 
-    def metrics(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    def metrics(self) -> Samples:
         """Samples by name and labels."""
         families = text_string_to_metric_families(self.get("/metrics")[1])
         return {

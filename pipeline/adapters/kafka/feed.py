@@ -1,15 +1,16 @@
 """Membership in a consumer group: messages of the partitions that this member holds."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition, errors
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.structs import MemberState
 
 from pipeline.adapters.kafka.connection import KafkaSettings, client_options, told_as_feed_error
-from pipeline.errors import DriftlineError, ExpiredError, FeedError
+from pipeline.errors import DriftlineError, ExpiredError, FeedError, TransactionError
 from pipeline.interfaces import Membership, Message
 from pipeline.records import Place, Position
 
@@ -50,6 +51,7 @@ class KafkaFeed:
         self._connection = connection
         self._settings = settings
         self._listener: _Listener | None = None
+        assignor = _Assignor(lambda: self._listener.claims() if self._listener else [])
         options = client_options(connection) | {
             "group_id": settings.group,
             "group_instance_id": settings.instance,
@@ -57,7 +59,7 @@ class KafkaFeed:
             "auto_offset_reset": _NEVER_RESET,
             # also has the group wait with a committed offset while a transaction over it is under way
             "isolation_level": "read_committed",
-            "partition_assignment_strategy": [CooperativeStickyAssignor()],
+            "partition_assignment_strategy": [assignor],
             "allow_auto_create_topics": False,
             "session_timeout_ms": settings.session_timeout_ms,
             "heartbeat_interval_ms": min(3_000, settings.session_timeout_ms // 3),
@@ -72,8 +74,17 @@ class KafkaFeed:
 
     @property
     def group_metadata(self) -> Any:
-        """Who this member is just now, for the outbox: a broker refuses the commit of one that is out of date."""
-        return self._consumer.group_metadata()
+        """Who this member is just now, for the outbox: a broker refuses the commit of one that is out of date.
+
+        Raises:
+            TransactionError: it is not the member that was given the partitions. A broker takes the commit of a process
+                without a name as that of one outside the group, and the commit of one that has joined anew as that of
+                the rightful holder, whoever has held the partitions in between.
+        """
+        now = self._consumer.group_metadata()
+        if self._listener is None or not self._listener.holds_as(now):
+            raise TransactionError("found this member thrown out of the group; expected it to hold its partitions")
+        return now
 
     def subscribe(self, membership: Membership) -> None:
         """Join the group; the partitions come with later calls of `poll`."""
@@ -87,7 +98,10 @@ class KafkaFeed:
     def poll(self, timeout_s: float, max_messages: int) -> Mapping[Place, Sequence[Message]]:
         """See `pipeline.interfaces.Feed.poll`; the keys are kafka-python's, which equal places."""
         with self._telling("polling"):
+            self._make_room_for_parked()
             polled = self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=max_messages)
+            if self._listener is not None and self._listener.settle():
+                return {}  # what came belongs to partitions of which the positions have just changed
         return cast("Mapping[Place, Sequence[Message]]", polled)
 
     def committed(self, place: Place) -> Position | None:
@@ -129,6 +143,16 @@ class KafkaFeed:
         with self._telling("leaving the group"):
             self._consumer.close(autocommit=False, timeout_ms=10_000)
 
+    def _make_room_for_parked(self) -> None:
+        """Have kafka-python go on with messages that came in while their partition was paused.
+
+        Up to 3.0.12 it takes them up only when it has no other partition's messages at hand, and it takes a partition
+        whose messages are used up for one that has some: without this they, and all that follow, never come.
+        """
+        fetcher = self._consumer._fetcher  # noqa: SLF001  there is no other way to it
+        if not fetcher._next_partition_records:  # noqa: SLF001
+            fetcher._next_partition_records = None  # noqa: SLF001
+
     def _held(self, places: Collection[Place]) -> list[Any]:
         held = self._consumer.assignment()
         return [TopicPartition(*place) for place in places if place in held]
@@ -148,32 +172,96 @@ class KafkaFeed:
             raise
 
 
+class _Assignor(CooperativeStickyAssignor):  # type: ignore[misc]
+    """Tells the group, when joining, what this member holds by right.
+
+    kafka-python's own goes on claiming what was lost, so that two members may come to hold a partition at once.
+
+    Args:
+        claims: gives the partitions that this member holds under the name that it has now.
+    """
+
+    def __init__(self, claims: Callable[[], list[Any]]) -> None:
+        super().__init__()
+        self._claims = claims
+
+    def metadata(self, topics: Any) -> Any:
+        """What goes out with a request to join."""
+        self.member_assignment = self._claims()
+        return super().metadata(topics)
+
+
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Tells the membership, and keeps what it raises."""
+    """Tells the membership, and keeps what it raises.
+
+    It remembers under which name the partitions were given: a member that is thrown out while it is joining comes back
+    under another, and kafka-python (3.0.12) then tells of no loss.
+    """
 
     def __init__(self, consumer: Any, membership: Membership) -> None:
         self._consumer = consumer
         self._membership = membership
         self._error: BaseException | None = None
+        self._held: frozenset[Any] = frozenset()  # replaced, never changed: a request to join is made by another thread
+        self._name = ""
+
+    def claims(self) -> list[Any]:
+        """Partitions held under the name of just now."""
+        return sorted(self._held) if self._has_name(self._consumer.group_metadata()) else []
+
+    def holds_as(self, now: Any) -> bool:
+        """Whether the partitions are held under this name."""
+        return bool(self._held) and now.generation_id >= 0 and self._has_name(now)
+
+    def settle(self) -> bool:
+        """Whether the membership had to be told of partitions, because kafka-python did not."""
+        lost = self._lose_foreign()
+        now = self._consumer.group_metadata()
+        if now.state != MemberState.STABLE or not now.member_id:
+            return lost
+        given = self._consumer.assignment() - self._held
+        if given:
+            self.on_partitions_assigned(given)
+        return lost or bool(given)
 
     def on_partitions_assigned(self, assigned: Collection[Any]) -> None:
         """Give the partitions a position, so that the client asks for none, and then tell the membership."""
+        self._lose_foreign()
+        self._name = self._consumer.group_metadata().member_id
+        self._held = self._held.union(assigned)
         for one in assigned:
             self._consumer.seek(one, 0)
         self._tell(self._membership.on_assigned, assigned)
 
     def on_partitions_revoked(self, revoked: Collection[Any]) -> None:
         """Tell the membership."""
-        self._tell(self._membership.on_revoked, revoked)
+        self._lose_foreign()
+        mine = self._held.intersection(revoked)
+        try:
+            self._tell(self._membership.on_revoked, mine)
+        finally:
+            self._held = self._held - mine
 
     def on_partitions_lost(self, lost: Collection[Any]) -> None:
         """Tell the membership."""
-        self._tell(self._membership.on_lost, lost)
+        mine = self._held.intersection(lost)
+        self._held = self._held - mine
+        self._tell(self._membership.on_lost, mine)
 
     def take_error(self) -> BaseException | None:
         """What the membership raised last, once."""
         error, self._error = self._error, None
         return error
+
+    def _has_name(self, now: Any) -> bool:
+        return bool(self._name) and now.member_id == self._name
+
+    def _lose_foreign(self) -> bool:
+        """Whether partitions were held under another name: they may have been another member's in between."""
+        if not self._held or self._has_name(self._consumer.group_metadata()):
+            return False
+        self.on_partitions_lost(self._held)
+        return True
 
     def _tell(self, hook: Any, partitions: Collection[Any]) -> None:
         places = [Place(*one) for one in sorted(partitions)]

@@ -1,5 +1,6 @@
 """Transactions: messages and the group's offsets, visible together or not at all."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from pipeline.interfaces import Headers
 from pipeline.records import Place, Position
 
 LARGEST_MESSAGE = 2**25
-_FLUSH_S = 60.0
+_ANSWER_S = 60.0
+"""Most time for a step of a transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,19 @@ class KafkaReceipt:
 
     def offset(self) -> int:
         """Its offset."""
-        return int(self._future.get(timeout=_FLUSH_S).offset)
+        return int(self._future.get(timeout=_ANSWER_S).offset)
 
 
 class KafkaOutbox:
     """Fulfils `pipeline.interfaces.Outbox` by a transactional producer.
 
+    Whatever goes wrong, the producer is given up and the next transaction is another's: kafka-python (3.0.12) sends
+    offsets that were refused along with those of the next transaction, which by then may be another member's. The one
+    that follows ends, by the same transactional id, what the one before has left unfinished.
+
     Args:
-        group_metadata: gives who the member of the group is just now, as kafka-python tells it.
+        group_metadata: gives who the member of the group is just now, as kafka-python tells it, or raises
+            `TransactionError` where it holds nothing.
 
     Raises:
         TransactionError: no broker answers.
@@ -60,6 +67,7 @@ class KafkaOutbox:
         self._producer: Any = None
         self._is_open = False
         self._futures: list[Any] = []
+        self._partitions: dict[str, int] = {}
         self._fenced_once = False
         self._connect()
 
@@ -67,9 +75,11 @@ class KafkaOutbox:
         self, topic: str, partition: int, *, key: bytes | None, value: bytes | None, headers: Headers = ()
     ) -> KafkaReceipt:
         """See `pipeline.interfaces.Outbox.send`."""
-        with self._telling():
+        with self._telling(topic):
             self._begin()
-            count = len(self._producer.partitions_for(topic))
+            count = self._partitions.get(topic)
+            if count is None:
+                count = self._partitions[topic] = len(self._producer.partitions_for(topic))
             future = self._producer.send(topic, value, key, list(headers), partition % count)
         self._futures.append(future)
         return KafkaReceipt(future)
@@ -85,8 +95,9 @@ class KafkaOutbox:
                 offsets = {
                     TopicPartition(*place): OffsetAndMetadata(at.offset, at.note, -1) for place, at in positions.items()
                 }
-                self._producer.send_offsets_to_transaction(offsets, self._group_metadata())
-            self._producer.commit_transaction()
+                member, producer = self._group_metadata(), self._producer
+                _within(_ANSWER_S, lambda: producer.send_offsets_to_transaction(offsets, member))
+            _within(_ANSWER_S, self._producer.commit_transaction)
         self._is_open = False
         self._futures.clear()
         self._fenced_once = False
@@ -102,21 +113,23 @@ class KafkaOutbox:
 
     def abort(self) -> None:
         """See `pipeline.interfaces.Outbox.abort`."""
-        if self._is_open and self._producer is not None:
-            try:
-                self._producer.abort_transaction()
-            except Exception:  # noqa: BLE001  whatever it is: the broker ends the transaction when a new producer comes
-                self._discard()
-        self._is_open = False
-        self._futures.clear()
+        if self._is_open:
+            self._give_up()
 
     def close(self) -> None:
         """Abort, and let go of the connection."""
-        self.abort()
-        self._discard()
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        if self._is_open:
+            _end(producer, abort=True)
+        else:
+            _end(producer)
+        self._is_open = False
+        self._futures.clear()
 
     def _flush(self) -> None:
-        self._producer.flush(_FLUSH_S)
+        self._producer.flush(_ANSWER_S)
         for future in self._futures:
             if not future.succeeded():
                 raise future.exception or errors.KafkaTimeoutError("a message was not sent in time")
@@ -144,14 +157,8 @@ class KafkaOutbox:
             self._producer = KafkaProducer(**options)
             self._producer.init_transactions()
 
-    def _discard(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            with suppress(Exception):
-                producer.close(timeout=1)
-
     @contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _telling(self, topic: str = "") -> Iterator[None]:
         """Tells failures as `TransactionError`, and leaves an outbox that can be used again.
 
         The broker's word for a second holder of the id is also that for a transaction that took too long, so only when
@@ -160,7 +167,7 @@ class KafkaOutbox:
         try:
             yield
         except (errors.ProducerFencedError, errors.InvalidProducerEpochError) as exc:
-            self._fail()
+            self._give_up()
             again, self._fenced_once = self._fenced_once, True
             if again:
                 raise FencedError(
@@ -168,21 +175,76 @@ class KafkaOutbox:
                     "each to have its own: give them different names by instance in [kafka]"
                 ) from exc
             raise TransactionError(f"found the transaction ended by the broker ({exc})") from exc
+        except errors.FencedInstanceIdError as exc:
+            self._give_up()
+            raise FencedError(
+                "found another process that goes by this one's instance; expected each to have its own: give them "
+                "different names by instance in [kafka]"
+            ) from exc
         except errors.AuthorizationError as exc:
-            self._fail()
+            self._give_up()
             raise ConfigError(f"Kafka, writing: found no permission ({exc}); expected an ACL that allows it") from exc
-        except (errors.KafkaError, OSError, TypeError, AssertionError) as exc:
-            self._fail()
+        except (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError) as exc:
+            self._give_up()
+            where = f"topic {topic}" if topic else "a topic of [output] or [state]"
+            raise ConfigError(
+                f"{where}: found that it does not take a message as long as there is one ({exc}); expected a larger "
+                "max.message.bytes: raise it"
+            ) from exc
+        except TransactionError:
+            self._give_up()
+            raise
+        except (errors.KafkaError, OSError, TypeError, ValueError, RuntimeError, AssertionError) as exc:
+            # the last four are how kafka-python tells of a connection or a producer that went away meanwhile
+            self._give_up()
             raise TransactionError(f"found the transaction failing ({type(exc).__name__}: {exc})") from exc
 
-    def _fail(self) -> None:
-        """Abort if that can be done, and otherwise begin with a new producer the next time."""
-        if self._producer is None:
-            return
-        try:
-            if self._is_open:
-                self._producer.abort_transaction()
-        except Exception:  # noqa: BLE001  as in `abort`
-            self._discard()
+    def _give_up(self) -> None:
+        """Let go of the producer; the next one aborts its transaction."""
+        producer, self._producer = self._producer, None
         self._is_open = False
         self._futures.clear()
+        self._partitions.clear()
+        if producer is not None:
+            _end(producer)
+
+
+def _within(seconds: float, step: Callable[[], Any]) -> None:
+    """Do a step, but do not wait for it for ever.
+
+    kafka-python (3.0.12) waits for the answer to a request of a transaction without end, and there is none when the
+    connection went away at the wrong moment. A step that is given up goes on in its thread until the producer is ended.
+
+    Raises:
+        KafkaTimeoutError: it took longer.
+    """
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            step()
+        except BaseException as exc:  # noqa: BLE001  it is raised again by the thread that waits
+            raised.append(exc)
+
+    thread = threading.Thread(target=run, name="transaction", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if raised:
+        raise raised[0]
+    if thread.is_alive():
+        raise errors.KafkaTimeoutError(f"no answer to a step of a transaction in {seconds:.0f} s")
+
+
+def _end(producer: Any, *, abort: bool = False) -> None:
+    """End a producer without waiting for what it still has to send."""
+    try:
+        if abort:
+            _within(5.0, producer.abort_transaction)
+            producer.close(timeout=1)
+    except Exception:  # noqa: BLE001, S110  whatever it is: the broker ends the transaction in time
+        pass
+    # closing waits for what is on its way, and stops nothing when that does not come
+    producer._sender.force_close()  # noqa: SLF001
+    producer._sender.join(1.0)  # noqa: SLF001
+    with suppress(Exception):
+        producer.close(timeout=0)

@@ -155,12 +155,20 @@ class MemoryReceipt:
 
 
 class MemoryOutbox:
-    """Fulfils `Outbox`; a commit can fail, or crash before or behind what it does."""
+    """Fulfils `Outbox`; a commit can fail, be in doubt, or crash before or behind what it does.
 
-    def __init__(self, log: MemoryLog, trap: Trap, failures: set[int] | None = None) -> None:
+    Args:
+        failures: which commits do nothing and say so.
+        doubts: which commits are made and said to have failed, as when the answer to the last request is lost.
+    """
+
+    def __init__(
+        self, log: MemoryLog, trap: Trap, failures: set[int] | None = None, doubts: set[int] | None = None
+    ) -> None:
         self._log = log
         self._trap = trap
         self._failures = failures or set()
+        self._doubts = doubts or set()
         self._commits = 0
         self._waiting: list[tuple[Place, Any, Any, Headers, MemoryReceipt]] = []
 
@@ -185,6 +193,8 @@ class MemoryOutbox:
             assert before is None or position.offset >= before.offset, "a commit went backwards"
             self._log.committed[place] = position
         self._trap.step()
+        if self._commits in self._doubts:
+            raise TransactionError("found no answer to a commit")
 
     def abort(self) -> None:
         self._waiting.clear()

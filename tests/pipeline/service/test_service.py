@@ -50,6 +50,7 @@ class Run:
         *,
         workshop: TestWorkshop | None = None,
         failures: set[int] | None = None,
+        doubts: set[int] | None = None,
         **plan: Any,
     ) -> None:
         self.notes = Notes()
@@ -58,7 +59,7 @@ class Run:
         self.log = log
         self.stop = False
         given = {"micro_batch": 17, "commit_interval_s": 3.0, "snapshot_interval_s": 30.0} | plan
-        outbox = MemoryOutbox(log, trap or Trap(), failures)
+        outbox = MemoryOutbox(log, trap or Trap(), failures, doubts)
         self.service = Service(
             self.feed, outbox, store(outbox), workshop or TestWorkshop(), TOPICS, ServicePlan(**given),
             self.notes, self.notes,
@@ -171,14 +172,26 @@ def test_a_failed_commit_is_done_again(whole: Whole, tmp_path: Path) -> None:
     assert _state(tmp_path) == whole.state
 
 
-def test_partitions_lost_are_taken_up_again(whole: Whole, tmp_path: Path) -> None:
-    """What is lost without warning leaves nothing behind, and goes on from what was committed."""
+def test_a_commit_in_doubt_is_not_done_twice(whole: Whole, tmp_path: Path) -> None:
+    """A commit that was made although its answer was lost is found, and gone on from."""
     log = _log()
-    run = Run(log, _files(tmp_path))
+    run = Run(log, _files(tmp_path), doubts={2, 3, 7})
+    run.drain()
+    assert run.notes.names().count("commit_failed") == 3
+    assert _outputs(log) == whole.outputs
+    assert _state(tmp_path) == whole.state
+
+
+@pytest.mark.parametrize("steps", range(5, 17))
+@pytest.mark.parametrize("lost", [PLACES[:1], PLACES])
+def test_partitions_lost_are_taken_up_again(whole: Whole, tmp_path: Path, steps: int, lost: list[Place]) -> None:
+    """Whenever and of however many partitions it is, what is lost without warning leaves neither gaps nor doubles."""
+    log = _log()
+    run = Run(log, _files(tmp_path), commit_interval_s=25.0)  # so that outputs wait to be committed
     run.feed.subscribe(run.service)
-    for _ in range(12):
+    for _ in range(steps):
         run.service.step()
-    run.feed.to_lose = [PLACES[0]]
+    run.feed.to_lose = list(lost)
     run.drain()
     assert _outputs(log) == whole.outputs
     assert _state(tmp_path) == whole.state
