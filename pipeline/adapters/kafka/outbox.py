@@ -15,8 +15,7 @@ from pipeline.interfaces import Headers
 from pipeline.records import Place, Position
 
 LARGEST_MESSAGE = 2**25
-_ANSWER_S = 60.0
-"""Most time for a step of a transaction."""
+_RECEIPT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +26,13 @@ class OutboxSettings:
         transactional_id: of this process; another that takes it puts an end to what this one has begun.
         timeout_ms: age at which the broker ends a transaction.
         compression: of messages; None for none.
+        answer_s: most time for a step of a transaction; behind it the transaction has failed.
     """
 
     transactional_id: str
     timeout_ms: int = 15_000
     compression: str | None = "lz4"
+    answer_s: float = 60.0
 
 
 class KafkaReceipt:
@@ -42,7 +43,7 @@ class KafkaReceipt:
 
     def offset(self) -> int:
         """Its offset."""
-        return int(self._future.get(timeout=_ANSWER_S).offset)
+        return int(self._future.get(timeout=_RECEIPT_S).offset)
 
 
 class KafkaOutbox:
@@ -96,8 +97,8 @@ class KafkaOutbox:
                     TopicPartition(*place): OffsetAndMetadata(at.offset, at.note, -1) for place, at in positions.items()
                 }
                 member, producer = self._group_metadata(), self._producer
-                _within(_ANSWER_S, lambda: producer.send_offsets_to_transaction(offsets, member))
-            _within(_ANSWER_S, self._producer.commit_transaction)
+                _within(self._settings.answer_s, lambda: producer.send_offsets_to_transaction(offsets, member))
+            _within(self._settings.answer_s, self._producer.commit_transaction)
         self._is_open = False
         self._futures.clear()
         self._fenced_once = False
@@ -129,7 +130,7 @@ class KafkaOutbox:
         self._futures.clear()
 
     def _flush(self) -> None:
-        self._producer.flush(_ANSWER_S)
+        self._producer.flush(self._settings.answer_s)
         for future in self._futures:
             if not future.succeeded():
                 raise future.exception or errors.KafkaTimeoutError("a message was not sent in time")
