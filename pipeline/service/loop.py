@@ -15,7 +15,7 @@ from pipeline.records import Place
 from pipeline.service.commits import Committer
 from pipeline.service.outputs import send_outputs
 from pipeline.service.plan import Log, Observer, ServicePlan, Topics, Workshop
-from pipeline.service.recovery import Recovery
+from pipeline.service.recovery import SLICE_S, Recovery
 from pipeline.service.task import Status, Task
 from pipeline.service.watchdog import Watchdog
 
@@ -74,8 +74,12 @@ class Service:
             FeedError: Kafka could not be reached for long, or another process goes by this one's name.
         """
         self._feed.subscribe(self)
-        while not self._stop():
-            self.step()
+        try:
+            while not self._stop():
+                self.step()
+        except BaseException:
+            self._rewinding = True  # outputs may be gone by now: leaving the group must not commit the offsets behind them
+            raise
         self._leave()
 
     def step(self) -> None:
@@ -124,9 +128,13 @@ class Service:
         self._tell("lost", places)
 
     def _restore(self) -> None:
+        """Restore for a moment, one partition after another, however many there are."""
+        deadline = self._clock() + SLICE_S
         for task in self._tasks.values():
             if task.status in {Status.ASSIGNED, Status.RESTORING}:
                 self._recovery.advance(task, self._plan)
+                if self._clock() > deadline:
+                    break
         settled = [task for task in self._tasks.values() if task.status in _PROCESSING and not task.waiting]
         self._feed.resume([task.place for task in settled])
         self._feed.pause([task.place for task in self._tasks.values() if task not in settled])

@@ -70,6 +70,7 @@ class KafkaOutbox:
         self._futures: list[Any] = []
         self._partitions: dict[str, int] = {}
         self._fenced_once = False
+        self._is_closed = False
         self._connect()
 
     def send(
@@ -118,7 +119,8 @@ class KafkaOutbox:
             self._give_up()
 
     def close(self) -> None:
-        """Abort, and let go of the connection."""
+        """Abort, and let go of the connection; nothing can be committed any more."""
+        self._is_closed = True
         producer, self._producer = self._producer, None
         if producer is None:
             return
@@ -136,6 +138,8 @@ class KafkaOutbox:
                 raise future.exception or errors.KafkaTimeoutError("a message was not sent in time")
 
     def _begin(self) -> None:
+        if self._is_closed:
+            raise TransactionError("found the outbox closed; expected no commit behind that")
         if self._producer is None:
             self._connect()
         if not self._is_open:

@@ -58,13 +58,20 @@ class Run:
         self.feed = MemoryFeed(log, PLACES, trap or Trap())
         self.log = log
         self.stop = False
+        self.fall_at = -1
         given = {"micro_batch": 17, "commit_interval_s": 3.0, "snapshot_interval_s": 30.0} | plan
-        outbox = MemoryOutbox(log, trap or Trap(), failures, doubts)
+        outbox = self.outbox = MemoryOutbox(log, trap or Trap(), failures, doubts)
         self.service = Service(
             self.feed, outbox, store(outbox), workshop or TestWorkshop(), TOPICS, ServicePlan(**given),
             self.notes, self.notes,
-            reload=lambda: None, stop=lambda: self.stop, clock=lambda: float(next(self.ticks)),
+            reload=self._reload, stop=lambda: self.stop, clock=lambda: float(next(self.ticks)),
         )  # fmt: skip
+
+    def _reload(self) -> None:
+        """Falls at the round asked for."""
+        self.fall_at -= 1
+        if self.fall_at == 0:
+            raise LossError("gone")
 
     def drain(self, *, leave: bool = True) -> None:
         """Serve until everything is committed."""
@@ -193,6 +200,23 @@ def test_partitions_lost_are_taken_up_again(whole: Whole, tmp_path: Path, steps:
         run.service.step()
     run.feed.to_lose = list(lost)
     run.drain()
+    assert _outputs(log) == whole.outputs
+    assert _state(tmp_path) == whole.state
+
+
+@pytest.mark.parametrize("steps", range(6, 30, 3))
+def test_a_service_that_ends_by_an_error_commits_nothing_on_its_way_out(
+    whole: Whole, tmp_path: Path, steps: int
+) -> None:
+    """What is put off when the process falls leaves the group without a commit, so that nothing goes missing."""
+    log = _log()
+    run = Run(log, _files(tmp_path), commit_interval_s=25.0)
+    run.fall_at = steps
+    with pytest.raises(LossError):
+        run.service.run()
+    run.outbox.abort()
+    run.feed.close()  # which tells the service that its partitions are revoked
+    Run(log, _files(tmp_path)).drain()
     assert _outputs(log) == whole.outputs
     assert _state(tmp_path) == whole.state
 
