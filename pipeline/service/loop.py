@@ -78,7 +78,8 @@ class Service:
             while not self._stop():
                 self.step()
         except BaseException:
-            self._rewinding = True  # outputs may be gone by now: leaving the group must not commit the offsets behind them
+            # Outputs may be gone by now: leaving the group must not commit the offsets behind them.
+            self._rewinding = True
             raise
         self._leave()
 
