@@ -1,5 +1,6 @@
 """One member of the group from its configuration to its end: what `driftline serve` runs, once per worker."""
 
+import gc
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -135,6 +136,7 @@ def serve(config: Config, member: Member) -> int:
             reload=watch,
             stop=signals.stopping,
         )
+        gc.freeze()  # what is there by now stays, and need not be looked through again and again
         service.run()
         log.info("stopped")
     return 0

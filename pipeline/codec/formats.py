@@ -12,6 +12,8 @@ from pipeline.records import POINTS_PER_MESSAGE, Batch
 
 FormatName = Literal["json", "json-array", "json-lines", "arrow"]
 UnitName = Literal["auto", "iso", "s", "ms", "us", "ns"]
+LONGEST_KEY = 1000
+"""Characters of a key; longer ones are refused, since ids of anomalies and keys of messages hold them."""
 
 
 class RawMessage(Protocol):

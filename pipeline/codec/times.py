@@ -9,7 +9,10 @@ _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _EARLIEST_S, _LATEST_S = 10**8, 10**11
 """A number tells its unit by its size, if it is a time between March 1973 and the year 5138 in it."""
 _MICROSECONDS = 10**6
+LATEST_MS = _LATEST_S * 1000
+"""First of a message's own times that is too late."""
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+_LONGEST_NUMBER = 100
 _LONG_FRACTION = re.compile(r"([.,]\d{6})\d+")
 _LEAST_US = -(2**62)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,10 +32,16 @@ def unit_of(value: Any) -> str:
         return "iso"
     number = abs(_number(value))
     for unit, per_second in _PER_SECOND.items():
-        if _EARLIEST_S * per_second <= number < _LATEST_S * per_second and number < _LATEST_S * per_second:
-            # the ranges touch: 1e11 is the year 5138 in seconds, and March 1973 in milliseconds
+        # the ranges touch: 1e11 is the year 5138 in seconds, and March 1973 in milliseconds
+        if _EARLIEST_S * per_second <= number < _LATEST_S * per_second:
             return unit
     raise TimeError
+
+
+def range_of(unit: str, *, detected: bool) -> tuple[int, int]:
+    """The least size of a number that `time_us` takes in a unit, and the first that is too large."""
+    per_second = _PER_SECOND[unit]
+    return _EARLIEST_S * per_second if detected else 0, _LATEST_S * per_second
 
 
 def time_us(value: Any, unit: str, *, detected: bool) -> int:
@@ -48,8 +57,8 @@ def time_us(value: Any, unit: str, *, detected: bool) -> int:
         return _from_iso(value)
     number = _number(value)
     per_second = _PER_SECOND[unit]
-    size = abs(number)
-    if size >= _LATEST_S * per_second or (detected and size < _EARLIEST_S * per_second):
+    least, limit = range_of(unit, detected=detected)
+    if not least <= abs(number) < limit:
         raise TimeError
     if isinstance(number, int):
         return number * _MICROSECONDS // per_second
@@ -57,7 +66,7 @@ def time_us(value: Any, unit: str, *, detected: bool) -> int:
 
 
 def _number(value: Any) -> int | float:
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+    if isinstance(value, str) and len(value) < _LONGEST_NUMBER and _NUMBER.fullmatch(value.strip()):
         text = value.strip()
         return float(text) if "." in text else int(text)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

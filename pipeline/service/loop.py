@@ -1,8 +1,9 @@
-"""The service loop: one thread, one round after another.
+"""The service loop: one round after another.
 
-Each round: restore a little, poll, process what came, commit if it is time. Everything that takes long is cut up, so
-that polls never stay away for long. Partitions with messages in line are paused: what is in memory is bounded whatever
-the lag.
+Each round: restore a little, poll, process what came, commit if it is time. While one batch is scored, on a thread of
+its own, the loop polls and decodes the next; whatever looks at an engine finishes the batch that it has first.
+Everything that takes long is cut up, so that polls never stay away for long. Partitions with messages in line are
+paused: what is in memory is bounded whatever the lag.
 """
 
 import time
@@ -16,6 +17,7 @@ from pipeline.service.commits import Committer
 from pipeline.service.outputs import send_outputs
 from pipeline.service.plan import Log, Observer, ServicePlan, Topics, Workshop
 from pipeline.service.recovery import SLICE_S, Recovery
+from pipeline.service.scoring import ScoringThread
 from pipeline.service.task import Status, Task
 from pipeline.service.watchdog import Watchdog
 
@@ -65,6 +67,7 @@ class Service:
         self._recovery = Recovery(feed, store, workshop, observer, log, clock)
         self._committer = Committer(outbox, store, observer, log, clock)
         self._watchdog = Watchdog(feed, observer, log, clock)
+        self._scoring = ScoringThread()
 
     def run(self) -> None:
         """Serve until told to stop; then commit, snapshot and leave the group.
@@ -81,7 +84,10 @@ class Service:
             # Outputs may be gone by now: leaving the group must not commit the offsets behind them.
             self._rewinding = True
             raise
-        self._leave()
+        else:
+            self._leave()
+        finally:
+            self._scoring.close()
 
     def step(self) -> None:
         """One round."""
@@ -112,6 +118,7 @@ class Service:
         """Commit and snapshot, so that the next member goes on from there."""
         try:
             if not self._rewinding:
+                self._finish()
                 self._committer.commit(self._tasks, self._plan)
                 mine = [self._tasks[place] for place in places if place in self._tasks]
                 self._committer.snapshot_now(mine, self._plan, self._plan.revoke_timeout_s)
@@ -123,6 +130,7 @@ class Service:
 
     def on_lost(self, places: Collection[Place]) -> None:
         """Let go of all that is not committed."""
+        self._scoring.discard()
         self._outbox.abort()
         self._rewinding = True
         self._drop(places)
@@ -141,10 +149,11 @@ class Service:
         self._feed.pause([task.place for task in self._tasks.values() if task not in settled])
 
     def _poll(self) -> None:
-        busy = any(task.waiting or task.reader is not None for task in self._tasks.values())
+        busy = self._scoring.is_busy or any(task.waiting or task.reader is not None for task in self._tasks.values())
         try:
             polled = self._feed.poll(0.0 if busy else min(POLL_S, self._plan.commit_interval_s), self._plan.micro_batch)
         except ExpiredError as exc:
+            self._finish()
             for place in exc.positions:
                 if (task := self._tasks.get(Place(*place))) is not None:
                     self._recovery.skip_expired(task, self._plan)
@@ -160,15 +169,22 @@ class Service:
             if task is not None and task.status in _PROCESSING:
                 self._observer.fetched(len(messages))
                 task.take(messages, self._plan.chunk_bytes)
-        for task in self._tasks.values():
-            # what lies before the committed offset need not be messages: there are marks of transactions
-            catching_up = task.status is Status.CATCHING_UP and not task.waiting
-            if catching_up and self._feed.position(task.place) >= task.target:
+        self._arrive_without_messages()
+
+    def _arrive_without_messages(self) -> None:
+        """What lies before the committed offset need not be messages: there are marks of transactions."""
+        catching_up = [task for task in self._tasks.values() if task.status is Status.CATCHING_UP and not task.waiting]
+        if catching_up:
+            self._finish()
+        for task in catching_up:
+            if task.status is Status.CATCHING_UP and self._feed.position(task.place) >= task.target:
                 self._arrive(task)
 
     def _process(self) -> None:
         """Do what is in line, in turn, until a commit is due."""
         deadline = self._clock() + self._plan.commit_interval_s
+        if not any(task.waiting for task in self._tasks.values()):
+            self._finish()
         while (waiting := [task for task in self._tasks.values() if task.waiting]) and self._clock() < deadline:
             for task in waiting:
                 self._process_chunk(task)
@@ -177,33 +193,53 @@ class Service:
         """Commit if it is time; else show how things stand, where that is known."""
         tasks = self._tasks.values()
         looked = self._watchdog.look(tasks, self._plan)
+        if looked or self._committer.is_due(tasks, self._plan):
+            self._finish()
         if self._committer.is_due(tasks, self._plan):
             self._committer.commit(self._tasks, self._plan)
         elif looked and not any(task.is_due for task in tasks):
             self._committer.tell_standing(tasks)
 
     def _process_chunk(self, task: Task) -> None:
-        messages = task.waiting.popleft()
-        if task.status is Status.CATCHING_UP and messages[0].offset >= task.target and not self._arrive(task):
+        """Have the next chunk of a partition scored, and see to what came of the one before."""
+        if task.status is Status.CATCHING_UP:
+            self._finish()  # which may end at the target
+            if task.waiting and task.waiting[0][0].offset >= task.target and task.status is Status.CATCHING_UP:
+                self._arrive(task)
+        if not task.waiting:
             return
+        messages = task.waiting.popleft()
         if task.work is None or task.decoder is None:
             raise RuntimeError(f"found no engine for {task.place}; expected one before messages")
-        began = self._clock()
+        began = time.perf_counter()
         batch = task.decoder.decode(messages)
-        decoded = self._clock()
-        outcome = task.work.engine.process(batch)
-        scored = self._clock()
-        task.taken += len(batch)
+        decode_s = time.perf_counter() - began
+        self._finish()
+        self._scoring.begin(task, task.work.engine, messages, batch, decode_s)
+
+    def _finish(self) -> None:
+        """See to what came of the batch that is being scored, if there is one.
+
+        Raises:
+            TransactionError: the outputs could not be sent.
+        """
+        scored = self._scoring.finish()
+        if scored is None:
+            return
+        task, messages, outcome = scored.task, scored.messages, scored.outcome
+        if task.work is None:
+            raise RuntimeError(f"found no engine for {task.place}; expected the one that a batch was given to")
+        task.taken += len(scored.batch)
         task.offset = messages[-1].offset + 1
         if task.offset <= task.target:
             if task.offset == task.target:
                 self._arrive(task)
             return
         dead = send_outputs(
-            self._outbox, self._topics, task.place, messages, batch, outcome, task.work.points_per_message
+            self._outbox, self._topics, task.place, messages, scored.batch, outcome, task.work.points_per_message
         )
         self._observer.processed(
-            task.place, task.work.engine, outcome, decode_s=decoded - began, scoring_s=scored - decoded
+            task.place, task.work.engine, outcome, decode_s=scored.decode_s, scoring_s=scored.scoring_s
         )
         if dead:
             self._observer.dead_lettered(dead)
@@ -235,6 +271,7 @@ class Service:
 
     def _rewind(self) -> None:
         """Take every partition up again from what is committed."""
+        self._scoring.discard()
         self._outbox.abort()
         for place, task in self._tasks.items():
             self._store.forget(place)
@@ -244,6 +281,7 @@ class Service:
         self._rewinding = False
 
     def _drop(self, places: Collection[Place]) -> None:
+        self._scoring.discard()
         for place in places:
             if self._tasks.pop(place, None) is not None:
                 self._store.forget(place)
@@ -259,6 +297,7 @@ class Service:
         self._log.info("stopping", partitions=len(self._tasks))
         try:
             if not self._rewinding:
+                self._finish()
                 self._committer.commit(self._tasks, self._plan)
                 self._committer.snapshot_now(list(self._tasks.values()), self._plan, self._plan.shutdown_timeout_s)
         except TransactionError as exc:

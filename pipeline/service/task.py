@@ -159,13 +159,18 @@ class Task:
 
 
 def _chunks(messages: Sequence[Message], chunk_bytes: int, target: int) -> Iterator[Sequence[Message]]:
+    if not messages:
+        return
+    sizes = [len(message.value or b"") for message in messages]
+    crosses = messages[0].offset < target <= messages[-1].offset
+    if sum(sizes) <= chunk_bytes and not crosses:
+        yield messages
+        return
     start = size = 0
-    for at, message in enumerate(messages):
-        length = len(message.value or b"")
-        crosses = message.offset >= target and at > start and messages[at - 1].offset < target
-        if at > start and (size + length > chunk_bytes or crosses):
+    for at, (message, length) in enumerate(zip(messages, sizes, strict=True)):
+        behind = at > start and messages[at - 1].offset < target <= message.offset
+        if at > start and (size + length > chunk_bytes or behind):
             yield messages[start:at]
             start, size = at, 0
         size += length
-    if start < len(messages):
-        yield messages[start:]
+    yield messages[start:]

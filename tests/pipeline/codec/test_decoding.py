@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.codec.columns import Columns
 from pipeline.codec.decoding import _JsonObjects, make_decoder
 from pipeline.codec.encoding import Encoding, encode_points
 from pipeline.codec.formats import FormatName, MessageFormat, UnitName
@@ -240,10 +241,78 @@ def test_any_bytes_give_the_same_however_they_are_cut(kind: FormatName, contents
     assert set((whole.position // layout.points_per_message).tolist()) == set(range(len(messages)))
 
 
-@given(contents=st.lists(_contents, max_size=12), unit=st.sampled_from(["ms", "iso"]))
-def test_the_fast_way_gives_what_the_thorough_one_gives(contents: list[bytes], unit: str) -> None:
-    """Whatever the fast decoder takes it decodes as the thorough one does."""
-    messages = [Raw(content, offset=offset) for offset, content in enumerate(contents)]
-    fast, thorough = _JsonObjects(LAYOUT, unit), _JsonObjects(LAYOUT, unit)
-    thorough._fast = None
-    assert rows(fast.decode(messages)) == rows(thorough.decode(messages))
+_whole = st.fixed_dictionaries(
+    {
+        "time": st.integers(TIME_MS, TIME_MS + 10**6)
+        | st.sampled_from(["2023-11-14T22:13:20Z", 10**400, -TIME_MS, 0, 10**11]),
+        "value": st.floats(allow_nan=False, allow_infinity=False) | st.integers(),
+        "heat": st.floats(allow_nan=False, allow_infinity=False) | st.none(),
+        "host": st.sampled_from(["a", "b", "", 7, None, "x" * 1001, "\u00e4" * 1000]),
+    }
+).map(lambda one: json.dumps(one).encode())
+_messages = st.lists(
+    st.tuples(
+        _whole | _whole | _contents | st.none(),
+        st.sampled_from([b"pump", b"fan", b"", None, b"\xff", b"k" * 1000, b"k" * 1001]),
+        st.sampled_from([TIME_MS, TIME_MS + 1, 0, -1, 10**14 - 1, 10**14, 2**62]),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=300)
+@given(
+    given=_messages,
+    unit=st.sampled_from(["s", "ms", "us", "ns", "iso"]),
+    told=st.booleans(),
+    time_field=st.sampled_from(["time", None]),
+    key_field=st.sampled_from(["host", None]),
+)
+def test_the_fast_way_gives_what_the_thorough_one_gives(
+    given: list[Any], unit: UnitName, told: bool, time_field: str | None, key_field: str | None
+) -> None:
+    """Whatever the fast decoder takes it decodes as the thorough one does, message by message."""
+    layout = MessageFormat(
+        "json", ("value", "heat"), time_field, key_field, unit if told else "auto", max_message_bytes=1500
+    )
+    messages = [Raw(content, key, offset, timestamp) for offset, (content, key, timestamp) in enumerate(given)]
+    columns = Columns(2)
+    for message in messages:
+        columns.add(message.offset, _JsonObjects(layout, unit).decode_thoroughly(message))
+    assert rows(_JsonObjects(layout, unit).decode(messages)) == rows(columns.batch())
+
+
+def test_the_fast_way_takes_what_is_as_it_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole objects never go the thorough way."""
+    decoder = _JsonObjects(LAYOUT, "ms")
+    monkeypatch.setattr(decoder, "decode_thoroughly", None)
+    batch = decoder.decode(
+        [Raw(json.dumps({"time": TIME_MS, "value": 1, "heat": n, "x": "y"}).encode()) for n in (2, 3)]
+    )
+    assert batch.values.tolist() == [[1.0, 2.0], [1.0, 3.0]]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (Raw(b'{"time": "' + b"1" * 5000 + b'", "value": 1, "host": "a"}'), "bad_time"),
+        (Raw(b'{"time": 1700000000123, "value": ' + b"9" * 5000 + b"}"), "malformed"),
+        (Raw(b'{"time": 1700000000123, "value": 1, "host": ' + b"9" * 5000 + b"}"), "malformed"),
+        (Raw(b'{"time": 1700000000123, "value": 1, "host": "\\ud800"}'), "malformed"),
+        (Raw(b'{"time": "9999-12-31T23:59:59-14:00", "value": 1, "host": "a"}'), None),
+        (Raw(b'{"time": "0001-01-01T00:00:00+14:00", "value": 1, "host": "a"}'), None),
+    ],
+)
+@pytest.mark.parametrize("kind", ["json", "json-lines"])
+def test_monstrous_fields_are_told(message: Raw, reason: str | None, kind: FormatName) -> None:
+    """What is too large for Python's own conversions is told like any other garbage."""
+    batch = make_decoder(MessageFormat(kind, ("value",), "time", "host")).decode([message])
+    assert [why for _, why in told(batch)] == ([reason] if reason else [])
+
+
+@pytest.mark.parametrize("timestamp", [10**14, 2**62, 2**63 - 1])
+@pytest.mark.parametrize("unit", [None, "ms"])
+def test_a_time_of_a_message_that_is_far_off_is_told(timestamp: int, unit: str | None) -> None:
+    """A producer may set any time; what is beyond the year 5138 is none."""
+    decoder = make_decoder(MessageFormat(), unit)
+    assert told(decoder.decode([Raw(b'{"value": 1}', timestamp=timestamp)])) == [(-1, "bad_time")]
