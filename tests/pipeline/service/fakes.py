@@ -84,6 +84,7 @@ class MemoryFeed:
         self.positions: dict[Place, int] = {}
         self.paused: set[Place] = set()
         self.to_lose: list[Place] = []
+        self.to_revoke: list[Place] = []
 
     def subscribe(self, membership: Membership) -> None:
         self._membership = membership
@@ -100,6 +101,11 @@ class MemoryFeed:
             for place in lost:
                 del self.positions[place]
             self._membership.on_lost(lost)
+        if self.to_revoke:
+            revoked, self.to_revoke = self.to_revoke, []
+            self._membership.on_revoked(revoked)
+            for place in revoked:
+                del self.positions[place]
         found = {}
         for place in self._places:
             if place in self.paused or place not in self.positions:

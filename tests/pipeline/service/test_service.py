@@ -21,6 +21,8 @@ PLACES = [Place("in", 0), Place("in", 1)]
 TOPICS = Topics("anomalies", "dead", "verdicts")
 START_MS = 1_700_000_000_000
 MESSAGES = 260
+UNDER_WAY: dict[str, Any] = {"tick_s": 0.01, "commit_interval_s": 1.0, "snapshot_interval_s": 3.0}
+"""Few commits, so that outputs wait and batches are being scored most of the time."""
 
 
 def _log() -> MemoryLog:
@@ -51,6 +53,7 @@ class Run:
         workshop: TestWorkshop | None = None,
         failures: set[int] | None = None,
         doubts: set[int] | None = None,
+        tick_s: float = 1.0,
         **plan: Any,
     ) -> None:
         self.notes = Notes()
@@ -64,7 +67,7 @@ class Run:
         self.service = Service(
             self.feed, outbox, store(outbox), workshop or TestWorkshop(), TOPICS, ServicePlan(**given),
             self.notes, self.notes,
-            reload=self._reload, stop=lambda: self.stop, clock=lambda: float(next(self.ticks)),
+            reload=self._reload, stop=lambda: self.stop, clock=lambda: next(self.ticks) * tick_s,
         )  # fmt: skip
 
     def _reload(self) -> None:
@@ -194,7 +197,7 @@ def test_a_commit_in_doubt_is_not_done_twice(whole: Whole, tmp_path: Path) -> No
 def test_partitions_lost_are_taken_up_again(whole: Whole, tmp_path: Path, steps: int, lost: list[Place]) -> None:
     """Whenever and of however many partitions it is, what is lost without warning leaves neither gaps nor doubles."""
     log = _log()
-    run = Run(log, _files(tmp_path), commit_interval_s=25.0)  # so that outputs wait to be committed
+    run = Run(log, _files(tmp_path), **UNDER_WAY)  # so that outputs wait to be committed
     run.feed.subscribe(run.service)
     for _ in range(steps):
         run.service.step()
@@ -202,6 +205,59 @@ def test_partitions_lost_are_taken_up_again(whole: Whole, tmp_path: Path, steps:
     run.drain()
     assert _outputs(log) == whole.outputs
     assert _state(tmp_path) == whole.state
+
+
+@pytest.mark.parametrize("steps", range(5, 17))
+def test_partitions_given_up_are_taken_up_again(whole: Whole, tmp_path: Path, steps: int) -> None:
+    """Whatever is under way when a partition goes to another member, neither it nor those that stay lose anything."""
+    log = _log()
+    run = Run(log, _files(tmp_path), **UNDER_WAY)
+    run.feed.subscribe(run.service)
+    for _ in range(steps):
+        run.service.step()
+    run.feed.to_revoke = PLACES[:1]
+    run.drain()
+    assert "commit_failed" not in run.notes.names()
+    assert _outputs(log) == whole.outputs
+    assert _state(tmp_path) == whole.state
+
+
+@pytest.mark.parametrize("steps", range(5, 17))
+def test_a_service_told_to_stop_commits_what_it_has_begun(whole: Whole, tmp_path: Path, steps: int) -> None:
+    """Whenever it is told, all that it has read is committed, with a snapshot right there."""
+    log = _log()
+    run = Run(log, _files(tmp_path), **UNDER_WAY)
+    run.feed.subscribe(run.service)
+    for _ in range(steps):
+        run.service.step()
+    read = dict(run.feed.positions)
+    run.stop = True
+    run.service.run()
+    for place in PLACES:
+        assert log.committed[place].offset == read[place]
+    again = Run(log, _files(tmp_path))
+    again.drain()
+    restored = [fields for name, fields in again.notes.events if name == "restored"]
+    assert {one["status"] for one in restored} == {"restoring"}  # and nothing to be done again
+    assert _outputs(log) == whole.outputs
+    assert _state(tmp_path) == whole.state
+
+
+@pytest.mark.parametrize("steps", range(8, 17))
+@pytest.mark.parametrize("place", PLACES)
+def test_records_that_expire_while_others_are_scored_are_passed_over(tmp_path: Path, steps: int, place: Place) -> None:
+    """Only those not yet read are lost, and none of the others is done twice."""
+    log = _log()
+    run = Run(log, _files(tmp_path), **UNDER_WAY, on_expired="continue")
+    run.feed.subscribe(run.service)
+    for _ in range(steps):
+        run.service.step()
+    at = run.feed.positions[place]
+    log.first[place] = at + 5
+    run.drain()
+    assert run.notes.lost_records == 5
+    gone = sum(at <= one.offset < at + 5 for one in log.partitions[place])
+    assert len(log.contents("verdicts")[place.partition]) == MESSAGES - gone
 
 
 @pytest.mark.parametrize("steps", range(6, 30, 3))
