@@ -119,6 +119,18 @@ def test_every_key_shown_exists() -> None:
     assert [one for one in unknown if one[1] not in {"py", "toml"}] == []
 
 
+def test_every_test_and_file_named_exists() -> None:
+    """Tests and files of this repository that pages name in code are there."""
+    tests = {
+        name for file in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)", file.read_text())
+    }
+    for page in PAGES:
+        text = _prose(page)
+        assert set(re.findall(r"`(test_\w+)`", text)) <= tests, page
+        for file in re.findall(r"`((?:pipeline|tests|detectors|docs|deploy|scripts)/[\w./-]+)`", text):
+            assert (ROOT / file).exists(), f"{page}: {file}"
+
+
 def test_the_service_page_tells_what_can_be_reloaded() -> None:
     """The keys that it lists are those that take effect while the service runs."""
     page = (ROOT / "docs" / "service.md").read_text()
