@@ -243,7 +243,7 @@ def test_a_service_told_to_stop_commits_what_it_has_begun(whole: Whole, tmp_path
     assert _state(tmp_path) == whole.state
 
 
-@pytest.mark.parametrize("steps", range(8, 17))
+@pytest.mark.parametrize("steps", range(8, 15))
 @pytest.mark.parametrize("place", PLACES)
 def test_records_that_expire_while_others_are_scored_are_passed_over(tmp_path: Path, steps: int, place: Place) -> None:
     """Only those not yet read are lost, and none of the others is done twice."""
