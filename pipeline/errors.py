@@ -4,6 +4,7 @@
     ├── UserError                  2   something the user gave cannot be used; the message says what to do
     │   ├── InputError                 a file, row or column of a source
     │   ├── ConfigError                an option or a key of the configuration
+    │   │   └── TooLongError               a message is longer than its topic takes
     │   └── BundleError                a bundle that is damaged, foreign or of another version
     ├── CheckpointError            2   a saved position or state that cannot be continued from
     ├── MissingExtraError          2   an optional package that this command needs is not installed
@@ -61,6 +62,21 @@ class InputError(UserError):
 
 class ConfigError(UserError):
     """An option or configuration key that is unknown or out of range."""
+
+
+class TooLongError(ConfigError):
+    """A message is longer than its topic takes, even compressed.
+
+    Attributes:
+        limit: bytes that the topic takes.
+    """
+
+    def __init__(self, topic: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"topic {topic}: found a message of {size} bytes to be written; expected at most {limit}: raise its "
+            "max.message.bytes"
+        )
+        self.limit = limit
 
 
 class BundleError(UserError):

@@ -147,6 +147,7 @@ class Outbox(Protocol):
         """Add a message; `partition` is taken modulo the topic's number of partitions.
 
         Raises:
+            TooLongError: the topic does not take one as long as this; the transaction is as it was.
             TransactionError: as for `commit`.
         """
 

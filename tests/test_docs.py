@@ -21,7 +21,7 @@ from pipeline.codec.decoding import make_decoder
 from pipeline.codec.formats import MessageFormat
 from pipeline.codec.verdicts import encode_verdicts
 from pipeline.config import load_config
-from pipeline.records import Batch
+from pipeline.records import Batch, Place
 from tests.fakes import make_engine
 
 ROOT = Path(__file__).parents[1]
@@ -142,8 +142,8 @@ def test_the_formats_page_tells_every_reason() -> None:
     """The table of dead letters has the reasons that the decoders give, and `missing`, which the engine gives."""
     page = (ROOT / "docs" / "formats.md").read_text()
     told = set(re.findall(r"^\| `([a-z_]+)` \| (?:the message|a record)", page, re.MULTILINE))
-    source = (ROOT / "pipeline" / "codec" / "decoding.py").read_text()
-    given = set(re.findall(r'_Unusable\(\s*"([a-z_]+)"', source)) | {"not_a_number", "missing"}
+    source = "".join(path.read_text() for path in sorted((ROOT / "pipeline" / "codec").glob("*.py")))
+    given = set(re.findall(r'Unusable\(\s*"([a-z_]+)"', source)) | {"not_a_number", "missing"}
     assert '"not_a_number"' in source
     assert told == given
 
@@ -188,7 +188,7 @@ def _written() -> tuple[list[Any], list[Any]]:
         verdicts += [
             json.loads(line)
             for table in outcome.verdicts
-            for _, content in encode_verdicts(table, 1)
+            for _, content in encode_verdicts(table, Place("metrics", 0), 1)
             for line in content.splitlines()
         ]
     return anomalies, verdicts

@@ -1,5 +1,6 @@
-"""Verdicts as JSON lines: for every input message that brought some, one content."""
+"""Verdicts as JSON lines: for every input message that brought some, contents that a topic takes."""
 
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
@@ -7,7 +8,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.records import Disposition, Phase, Severity, VerdictTable
+from pipeline.records import Disposition, Phase, Place, Severity, VerdictTable
+
+LONGEST_CONTENT = 2**19
+"""Bytes; a topic takes a mebibyte in a message unless it is told otherwise."""
 
 _ENCODER = msgspec.json.Encoder()
 _SEVERITIES = [severity.name.lower() for severity in Severity]
@@ -21,6 +25,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         schema: version of this layout.
         time: event time in microseconds since 1970-01-01 UTC.
+        source, partition: topic and partition of the input.
         offset: of the message that the point came in; None for an empty window, which came in none.
         index: of the point within that message.
         value: as observed; None for a missing one.
@@ -34,6 +39,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     field: str
     time: int
+    source: str
+    partition: str
     offset: int | None
     index: int
     value: float | None
@@ -50,7 +57,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     episode: int | None
 
 
-def encode_verdicts(table: VerdictTable, points_per_message: int) -> list[tuple[int, bytes]]:
+def encode_verdicts(table: VerdictTable, place: Place, points_per_message: int) -> list[tuple[int, bytes]]:
     """(offset, JSON lines) for every message that brought verdicts, in order; each content ends with a newline."""
     if not len(table):
         return []
@@ -75,13 +82,24 @@ def encode_verdicts(table: VerdictTable, points_per_message: int) -> list[tuple[
         strict=True,
     )  # fmt: skip
     return [
-        (offset, _ENCODER.encode_lines([_verdict(table, points_per_message, *row[1:]) for row in rows]))
+        (offset, _ENCODER.encode_lines([_verdict(table, place, points_per_message, *row[1:]) for row in rows]))
         for offset, rows in groupby(columns, key=lambda row: row[0])
     ]
 
 
+def cut_content(content: bytes, longest: int = LONGEST_CONTENT) -> Iterator[bytes]:
+    """The content in parts of whole lines, each at most so long unless a single line is longer."""
+    start = 0
+    while len(content) - start > longest:
+        end = content.rfind(b"\n", start, start + longest) + 1 or content.find(b"\n", start) + 1
+        yield content[start:end]
+        start = end
+    if start < len(content):
+        yield content[start:]
+
+
 def _verdict(
-    table: VerdictTable, per_message: int, key: int, field: int, time: int, position: int, *rest: Any
+    table: VerdictTable, place: Place, per_message: int, key: int, field: int, time: int, position: int, *rest: Any
 ) -> Verdict:
     value, expected, lower, upper, score, threshold, surprise, is_anomaly, severity, phase, disposition, episode = rest
     offset, index = divmod(position, per_message) if position >= 0 else (None, 0)
@@ -89,6 +107,8 @@ def _verdict(
         key=table.key_names[key],
         field=table.field_names[field],
         time=time,
+        source=place.topic,
+        partition=str(place.partition),
         offset=offset,
         index=index,
         value=value,

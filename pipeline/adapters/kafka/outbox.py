@@ -3,18 +3,24 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from kafka import KafkaProducer, TopicPartition, errors
+from kafka import KafkaProducer, TopicPartition, codec, errors
 from kafka.structs import OffsetAndMetadata
 
 from pipeline.adapters.kafka.connection import KafkaSettings, client_options
-from pipeline.errors import ConfigError, FencedError, TransactionError
+from pipeline.errors import ConfigError, FencedError, TooLongError, TransactionError
 from pipeline.interfaces import Headers
 from pipeline.records import Place, Position
 
 LARGEST_MESSAGE = 2**25
+_BATCH_BYTES = 2**18
+_FRAME_BYTES = 2**8
+"""More than a batch and a record take beside what is in them."""
+_COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": codec.gzip_encode, "snappy": codec.snappy_encode, "lz4": codec.lz4_encode, "zstd": codec.zstd_encode,
+}  # fmt: skip
 _RECEIPT_S = 60.0
 
 
@@ -27,12 +33,14 @@ class OutboxSettings:
         timeout_ms: age at which the broker ends a transaction.
         compression: of messages; None for none.
         answer_s: most time for a step of a transaction; behind it the transaction has failed.
+        limits: max.message.bytes of topics, where known.
     """
 
     transactional_id: str
     timeout_ms: int = 15_000
     compression: str | None = "lz4"
     answer_s: float = 60.0
+    limits: Mapping[str, int] = field(default_factory=dict)
 
 
 class KafkaReceipt:
@@ -77,6 +85,7 @@ class KafkaOutbox:
         self, topic: str, partition: int, *, key: bytes | None, value: bytes | None, headers: Headers = ()
     ) -> KafkaReceipt:
         """See `pipeline.interfaces.Outbox.send`."""
+        self._require_room(topic, key, value, headers)
         with self._telling(topic):
             self._begin()
             count = self._partitions.get(topic)
@@ -131,6 +140,20 @@ class KafkaOutbox:
         self._is_open = False
         self._futures.clear()
 
+    def _require_room(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """Refuse a message that the broker would refuse along with the whole transaction."""
+        limit = self._settings.limits.get(topic, LARGEST_MESSAGE)
+        own = [part for name, content in headers for part in (name.encode(), content)]
+        size = sum(map(len, (key or b"", value or b"", *own))) + _FRAME_BYTES
+        if size <= min(limit, LARGEST_MESSAGE):
+            return
+        compress = _COMPRESS.get(self._settings.compression or "")
+        if size <= LARGEST_MESSAGE and compress is not None:
+            size = len(compress(b"".join((key or b"", value or b"", *own)))) + _FRAME_BYTES
+            if size <= limit:
+                return
+        raise TooLongError(topic, size, min(limit, LARGEST_MESSAGE))
+
     def _flush(self) -> None:
         self._producer.flush(self._settings.answer_s)
         for future in self._futures:
@@ -152,7 +175,7 @@ class KafkaOutbox:
             "transaction_timeout_ms": self._settings.timeout_ms,
             "compression_type": self._settings.compression,
             "linger_ms": 20,
-            "batch_size": 2**18,
+            "batch_size": min([_BATCH_BYTES, *self._settings.limits.values()]),
             "max_request_size": LARGEST_MESSAGE,
             "delivery_timeout_ms": 60_000,
             "allow_auto_create_topics": False,

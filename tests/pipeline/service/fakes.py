@@ -10,7 +10,7 @@ from pipeline.codec.decoding import make_decoder
 from pipeline.codec.formats import MessageFormat
 from pipeline.engine import EngineConfig, PartitionEngine
 from pipeline.episodes import Origin
-from pipeline.errors import ExpiredError, TransactionError
+from pipeline.errors import ExpiredError, TooLongError, TransactionError
 from pipeline.interfaces import Headers, Membership
 from pipeline.records import Checkpoint, Place, Position, RunIdentity
 from pipeline.service.plan import Standing, Work
@@ -177,10 +177,14 @@ class MemoryOutbox:
         self._doubts = doubts or set()
         self._commits = 0
         self._waiting: list[tuple[Place, Any, Any, Headers, MemoryReceipt]] = []
+        self.limit = 10**6
 
     def send(
         self, topic: str, partition: int, *, key: bytes | None, value: bytes | None, headers: Headers = ()
     ) -> MemoryReceipt:
+        size = len(key or b"") + len(value or b"") + sum(len(name) + len(content) for name, content in headers)
+        if size > self.limit:
+            raise TooLongError(topic, size, self.limit)
         receipt = MemoryReceipt()
         self._waiting.append((Place(topic, partition), key, value, headers, receipt))
         return receipt

@@ -1,5 +1,6 @@
 import itertools
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from pipeline.adapters.state.files import FileStateStore
 from pipeline.adapters.state.pages import join, read_mark
 from pipeline.codec.checkpoints import encode_checkpoint
+from pipeline.codec.dead_letters import OVERHEAD
 from pipeline.errors import LossError
 from pipeline.records import Place
 from pipeline.service.loop import Service
@@ -205,6 +207,22 @@ def test_partitions_lost_are_taken_up_again(whole: Whole, tmp_path: Path, steps:
     run.drain()
     assert _outputs(log) == whole.outputs
     assert _state(tmp_path) == whole.state
+
+
+def test_dead_letters_that_are_too_long_are_cut_and_all_else_is_the_same(whole: Whole, tmp_path: Path) -> None:
+    """What the topic does not take whole does not stop the service."""
+    log = _log()
+    log.partitions[PLACES[1]][40] = replace(log.partitions[PLACES[1]][40], value=b"x" * 20_000)
+    run = Run(log, _files(tmp_path))
+    run.outbox.limit = 5_000
+    run.drain()
+    dead = log.contents("dead")[1]
+    (cut,) = [one for one in dead if dict(one[2]).get("driftline.truncated")]
+    assert dict(cut[2])["driftline.truncated"] == b"20000 bytes"
+    assert dict(cut[2])["driftline.offset"] == b"%d" % log.partitions[PLACES[1]][40].offset
+    assert cut[1] == b"x" * (5_000 - OVERHEAD - len(cut[0] or b""))
+    assert [one for one in dead if one != cut] == whole.outputs[2][1]
+    assert log.contents("dead")[0] == whole.outputs[2][0]
 
 
 @pytest.mark.parametrize("steps", range(5, 17))

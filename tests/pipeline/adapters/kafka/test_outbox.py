@@ -10,8 +10,8 @@ import pytest
 from kafka import KafkaConsumer
 
 from pipeline.adapters.kafka.connection import KafkaSettings
-from pipeline.adapters.kafka.outbox import KafkaOutbox, OutboxSettings
-from pipeline.errors import ConfigError, FencedError, TransactionError
+from pipeline.adapters.kafka.outbox import LARGEST_MESSAGE, KafkaOutbox, OutboxSettings
+from pipeline.errors import ConfigError, FencedError, TooLongError, TransactionError
 from tests.kafka_broker import Broker, create_topic
 
 pytestmark = pytest.mark.kafka
@@ -80,6 +80,31 @@ def test_a_message_that_no_topic_takes_is_told(bootstrap: str) -> None:
     with pytest.raises(ConfigError, match=r"does not take a message .* expected a larger max\.message\.bytes"):
         outbox.commit({})
     outbox.close()
+
+
+@pytest.mark.parametrize("compression", [None, "gzip", "snappy", "lz4", "zstd"])
+def test_a_message_known_to_be_too_long_leaves_the_transaction_whole(bootstrap: str, compression: str | None) -> None:
+    """Where the limit of a topic is known, what it does not take even compressed is refused before it is sent."""
+    topic = uuid.uuid4().hex
+    create_topic(bootstrap, topic, config={"max.message.bytes": "10000"})
+    settings = OutboxSettings(topic, compression=compression, limits={topic: 10_000})
+    outbox = KafkaOutbox(KafkaSettings((bootstrap,)), settings, lambda: None)
+    outbox.send(topic, 0, key=b"k", value=b"before")
+    for value in (os.urandom(10_000), bytes(LARGEST_MESSAGE)):
+        with pytest.raises(TooLongError, match=r"topic \w+: found a message of \d+ bytes .* at most 10000"):
+            outbox.send(topic, 0, key=b"k", value=value)
+    expected = [b"before"]
+    if compression is None:
+        with pytest.raises(TooLongError):
+            outbox.send(topic, 0, key=b"k", value=bytes(10_000))
+    else:
+        outbox.send(topic, 0, key=b"k", value=bytes(100_000))
+        expected.append(bytes(100_000))
+    for size in range(9_600, 9_745, 8):  # up to the very limit
+        outbox.send(topic, 0, key=None, value=os.urandom(size))
+    outbox.commit({})
+    outbox.close()
+    assert [value for value in _committed(bootstrap, topic) if value is not None][: len(expected)] == expected
 
 
 def test_a_broker_that_stops_answering_does_not_hold_a_commit_for_ever(tmp_path: Path) -> None:
