@@ -22,9 +22,10 @@ from prometheus_client.samples import Sample
 FINAL = (2, 3)
 """Exit statuses that starting again does not cure: what the user gave, and losses that policy says to stop at."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _HEALTHY_S = 1.0, 30.0, 60.0
-_ANSWER_S = 1.0
+_ANSWER_S = 3.0
 _NAP_S = 0.1
 _OK = 200
+_CREATED = "_created"
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +35,7 @@ class Worker:
     Attributes:
         port: at which it serves HTTP; 0 until it has told.
         start_s: monotonic time at which it was started, or is to be.
+        pause_s: before the next start, should it end soon.
     """
 
     number: int
@@ -126,12 +128,13 @@ class Supervisor(Collector):
         os.close(worker.told)
         worker.process = None
         if status in FINAL:
-            self.tell("worker_ended_for_good", worker=worker.number, status=status)
+            self.tell("worker_ended_for_good", place=f"worker {worker.number}", status=status)
             return status
-        was_healthy = now - worker.start_s > _HEALTHY_S
-        worker.pause_s = _FIRST_PAUSE_S if was_healthy else min(worker.pause_s * 2, _LONGEST_PAUSE_S)
+        if now - worker.start_s > _HEALTHY_S:
+            worker.pause_s = _FIRST_PAUSE_S
         worker.start_s = now + worker.pause_s
-        self.tell("worker_ended", worker=worker.number, status=status, restart_in_s=worker.pause_s)
+        self.tell("worker_ended", place=f"worker {worker.number}", status=status, restart_in_s=worker.pause_s)
+        worker.pause_s = min(worker.pause_s * 2, _LONGEST_PAUSE_S)
         return 0
 
     def _signal(self, number: signal.Signals) -> None:
@@ -148,7 +151,7 @@ class Supervisor(Collector):
             try:
                 worker.process.wait(max(deadline - time.monotonic(), 0.1))
             except subprocess.TimeoutExpired:
-                self.tell("worker_killed", worker=worker.number)
+                self.tell("worker_killed", place=f"worker {worker.number}", after_s=timeout_s)
                 worker.process.kill()
                 worker.process.wait()
             os.close(worker.told)
@@ -172,7 +175,10 @@ class Supervisor(Collector):
             return list(enumerate(pool.map(lambda worker: worker.get(path), self.workers)))
 
     def collect(self) -> Iterator[Any]:
-        """Every worker's metrics, those of the same name together, and how many workers are up."""
+        """Every worker's metrics, those of the same name together, and how many workers are up.
+
+        Counters of a worker that is started again begin anew, as Prometheus expects of a process.
+        """
         families: dict[str, Metric] = {}
         up = 0
         for number, (status, body) in self._ask("/metrics"):
@@ -180,7 +186,10 @@ class Supervisor(Collector):
                 continue
             up += 1
             for family in text_string_to_metric_families(body):
-                merged = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+                name = family.name.removesuffix(_CREATED)
+                if name not in families:  # else the times at which its series began are part of it
+                    name = family.name
+                merged = families.setdefault(name, Metric(name, family.documentation, family.type))
                 merged.samples += [
                     Sample(one.name, {**one.labels, "worker": str(number)}, one.value, one.timestamp, one.exemplar)
                     for one in family.samples
