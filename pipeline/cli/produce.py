@@ -57,7 +57,14 @@ _WHAT, _HOW = "What is sent", "How it is sent"
     help="Of the field 'time'.  [default: ms]",
 )
 @option("--rate", group=_HOW, default="max", metavar="max|N", help="Points a second.  [default: max]")
-@option("--partitions", group=_HOW, type=int, default=0, metavar="N", help="Make the topic, if it is missing.")
+@option(
+    "--partitions",
+    group=_HOW,
+    type=click.IntRange(0, 10_000),
+    default=0,
+    metavar="N",
+    help="Make the topic, if it is missing.",
+)
 @option(
     "--config",
     "file",

@@ -1,5 +1,6 @@
 """How Kafka is reached: settings, as options of kafka-python's clients, and its errors as Driftline's."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,10 @@ from kafka import errors
 from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from pipeline.errors import ConfigError, FeedError
+
+_BROKER = re.compile(r"(\[[0-9a-fA-F:.%\w]+\]|[^\s:/\[\]]+)(:\d{1,5})?")
+_TOLD_BY_BROKER = re.compile(r"""error_message=(?:'([^']*)'|"([^"]*)")""")
+_LONGEST_TOLD = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,9 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
     Raises:
         ConfigError: settings that do not go together, or files that cannot be read.
     """
+    for broker in settings.bootstrap:
+        if not _BROKER.fullmatch(broker):
+            raise ConfigError(f"[kafka] bootstrap: found {broker!r}; expected host:port, such as localhost:9092")
     options: dict[str, Any] = {
         "bootstrap_servers": list(settings.bootstrap),
         "client_id": settings.client,
@@ -139,4 +147,11 @@ def told_as_feed_error(what: str, settings: KafkaSettings | None = None) -> Iter
 
 
 def _text(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(": ")
+    """Kind and words of an error, the broker's own where it has some, in one line."""
+    kind, words = type(error).__name__, " ".join(str(error).split())
+    if told := _TOLD_BY_BROKER.search(words):
+        words = told[1] or told[2]
+    words = words.removeprefix(f"{kind}: ").removeprefix(kind)
+    if len(words) > _LONGEST_TOLD:
+        words = f"{words[:_LONGEST_TOLD]}..."
+    return f"{kind}: {words}" if words else kind
