@@ -15,7 +15,11 @@ from pipeline.records import Place
 PREFIX = "driftline"
 REBALANCES = ("assigned", "revoked", "lost")
 STATUSES = ("assigned", "restoring", "catching_up", "swapping", "live")
-DEAD_LETTER_REASONS = ("bad_key", "bad_time", "empty", "malformed", "missing", "not_a_number", "too_large")
+OTHER = "other"
+DEAD_LETTER_REASONS = (
+    "bad_key", "bad_time", "empty", "malformed", "missing", "not_a_number", "too_large", "too_many_points", OTHER,
+)  # fmt: skip
+"""Values of the label; a reason that is none of them counts as the last."""
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _PLACE = ("topic", "partition")
 
@@ -73,6 +77,11 @@ class ServiceMetrics(Collector):
             self._partitions.labels(status)
         self._held: dict[Place, Held] = {}
         registry.register(self)
+
+    def count_dead_letters(self, reasons: Mapping[str, int]) -> None:
+        """Add messages that went to the dead letters, by reason."""
+        for reason, count in reasons.items():
+            self.dead_letters.labels(reason if reason in DEAD_LETTER_REASONS else OTHER).inc(count)
 
     def set_partitions(self, statuses: Iterable[str]) -> None:
         """Show how many partitions are at what."""

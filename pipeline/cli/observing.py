@@ -1,7 +1,7 @@
 """What happens in the service, told to Prometheus and to whoever asks for its health."""
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
@@ -16,6 +16,8 @@ from pipeline.engine import Outcome, PartitionEngine
 from pipeline.records import Phase, Place
 from pipeline.service.plan import Standing
 
+_IDLE_S = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class _Moved:
@@ -26,10 +28,26 @@ class _Moved:
 
 
 class ServiceObserver:
-    """Fulfils `pipeline.service.plan.Observer`."""
+    """Fulfils `pipeline.service.plan.Observer`.
+
+    A member is ready when all its partitions are live. One without any is ready once it has been in the group for some
+    time: what others still hold comes to it in a second round.
+
+    Args:
+        is_member: whether this process is in the group just now.
+        clock: monotonic seconds.
+    """
 
     def __init__(
-        self, registry: CollectorRegistry, health: Health, detector: Detector, *, version: str, bundle: str
+        self,
+        registry: CollectorRegistry,
+        health: Health,
+        detector: Detector,
+        is_member: Callable[[], bool],
+        *,
+        version: str,
+        bundle: str,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.service = ServiceMetrics(registry)
         self._engine = EngineMetrics(registry)
@@ -40,7 +58,10 @@ class ServiceObserver:
         self._engines: dict[Place, PartitionEngine] = {}
         self._moved: dict[Place, _Moved] = {}
         self._held: dict[Place, Held] = {}
-        self._joined = False
+        self._is_member = is_member
+        self._clock = clock
+        self._had_some = False
+        self._idle_since_s: float | None = None
 
     def beat(self) -> None:
         """See `Observer`."""
@@ -52,8 +73,17 @@ class ServiceObserver:
         waiting = sorted(f"{place.topic}/{place.partition}" for place, one in status.items() if one != "live")
         if waiting:
             self._health.set_unready(f"restoring {', '.join(waiting)}")
-        elif self._joined:
-            self._health.set_unready("")
+        else:
+            self._health.set_unready("" if status or self._had_some else self._why_idle())
+
+    def _why_idle(self) -> str:
+        """Why a member that was given no partition so far is not ready, or ''."""
+        if not self._is_member():
+            self._idle_since_s = None
+            return "has not joined the group yet"
+        now = self._clock()
+        self._idle_since_s = now if self._idle_since_s is None else self._idle_since_s
+        return "waits for its partitions" if now - self._idle_since_s < _IDLE_S else ""
 
     def fetched(self, messages: int) -> None:
         """See `Observer`."""
@@ -71,8 +101,7 @@ class ServiceObserver:
 
     def dead_lettered(self, reasons: Mapping[str, int]) -> None:
         """See `Observer`."""
-        for reason, count in reasons.items():
-            self.service.dead_letters.labels(reason).inc(count)
+        self.service.count_dead_letters(reasons)
 
     def committed(self, seconds: float) -> None:
         """See `Observer`."""
@@ -103,7 +132,10 @@ class ServiceObserver:
     def rebalanced(self, kind: str, places: Collection[Place]) -> None:
         """See `Observer`."""
         self.service.rebalances.labels(kind).inc()
-        self._joined = True
+        # revoked in good order it may be left with none; thrown out it has to join anew
+        self._had_some = kind != "lost"
+        if kind == "lost":
+            self._idle_since_s = None
         if kind != "assigned":
             for place in places:
                 for known in (self._engines, self._moved, self._held):

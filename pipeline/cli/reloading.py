@@ -6,14 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import Config, environment, load_config
+from pipeline.config import Config
 from pipeline.errors import ConfigError
 from pipeline.service.plan import Log, ServicePlan
 
 LIVE = {
     "service.micro_batch",
     "service.commit_interval",
-    "service.shutdown_timeout",
     "service.stall_timeout",
     "state.snapshot_interval",
     "state.on_missing",
@@ -23,8 +22,9 @@ LIVE = {
     "log.level",
     "log.repeat_interval",
 }
-"""Keys that take effect without a restart."""
+"""Keys that take effect without a restart; the time for a shutdown does not, as a supervisor goes by it as well."""
 _LOOK_S = 1.0
+_LONGEST_REVOKE_S = 10.0
 
 
 def plan_of(config: Config) -> ServicePlan:
@@ -39,14 +39,20 @@ def plan_of(config: Config) -> ServicePlan:
         start=config.input.start,
         on_expired=config.input.on_expired,
         on_missing=config.state.on_missing,
+        # a member that snapshots for longer keeps the others waiting, who may take it for dead
+        revoke_timeout_s=min(_LONGEST_REVOKE_S, config.kafka.session_timeout.total_seconds() / 3),
     )
 
 
 class ConfigWatch:
     """Asked once a round; gives a new plan when the file has changed, or SIGHUP has come.
 
+    A file that changes is read once it has stood still for two looks, so that no half of one is taken. One that is gone
+    changes nothing.
+
     Args:
         file: None for none to watch.
+        load: gives the configuration as it is now, checked, or raises `ConfigError`.
         hung_up: takes the request that SIGHUP makes, and says whether there was one.
         reloads: counter with a label 'result'.
         apply: told a new configuration.
@@ -56,6 +62,7 @@ class ConfigWatch:
         self,
         config: Config,
         file: Path | None,
+        load: Callable[[], Config],
         hung_up: Callable[[], bool],
         log: Log,
         reloads: Any,
@@ -64,12 +71,13 @@ class ConfigWatch:
     ) -> None:
         self._config = config
         self._file = file
+        self._load = load
         self._hung_up = hung_up
         self._log = log
         self._reloads = reloads
         self._apply = apply
         self._clock = clock
-        self._seen = self._fingerprint()
+        self._taken = self._seen = self._fingerprint()
         self._looked_s = clock()
 
     def __call__(self) -> ServicePlan | None:
@@ -78,12 +86,15 @@ class ConfigWatch:
         if not asked and self._clock() - self._looked_s < _LOOK_S:
             return None
         self._looked_s = self._clock()
-        seen = self._fingerprint()
-        if not asked and seen in {self._seen, ""}:
+        before, self._seen = self._seen, self._fingerprint()
+        if not asked and (self._seen == self._taken or self._seen != before):
             return None
-        self._seen = seen
+        self._taken = self._seen
+        if self._file is not None and not self._seen and not asked:
+            self._log.warning("config_gone", file=str(self._file), detail="the configuration before stays in force")
+            return None
         try:
-            new = load_config(self._file, environ=environment()).config
+            new = self._load()
         except ConfigError as exc:
             self._log.error("config_rejected", error=str(exc), detail="the configuration before stays in force")
             self._reloads.labels("rejected").inc()
@@ -115,7 +126,7 @@ class ConfigWatch:
         try:
             return hashlib.sha256(self._file.read_bytes()).hexdigest()
         except OSError:
-            return ""  # being replaced, perhaps
+            return ""
 
 
 def _flat(config: Config) -> dict[str, Any]:

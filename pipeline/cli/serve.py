@@ -61,7 +61,7 @@ def command(
     if life is not None:
         _end_with(life)
     port = 0 if worker is not None else None
-    return serve(config, Member(file, lambda bound: _tell(tell_port, bound), port, worker))
+    return serve(config, Member(file, options, lambda bound: _tell(tell_port, bound), port, worker))
 
 
 def _tell(descriptor: int | None, port: int) -> None:

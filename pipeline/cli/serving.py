@@ -3,7 +3,7 @@
 import gc
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +26,11 @@ from pipeline.cli.kafka_settings import settings_from
 from pipeline.cli.observing import ServiceObserver
 from pipeline.cli.reloading import ConfigWatch, plan_of
 from pipeline.cli.signals import ServeSignals
+from pipeline.cli.timeouts import among_themselves, require_sound
 from pipeline.cli.version import driftline_version
-from pipeline.cli.wiring import open_bundle
+from pipeline.cli.wiring import open_bundle, window_spec
 from pipeline.cli.workshop import EngineWorkshop
-from pipeline.config import Config
+from pipeline.config import Config, Given, environment, load_config
 from pipeline.errors import ConfigError
 from pipeline.interfaces import Outbox, StateStore
 from pipeline.records import Batch, Place
@@ -45,12 +46,14 @@ class Member:
 
     Attributes:
         config_file: watched for changes; None for none.
+        options: what the command line sets, whatever the file comes to say.
         tell_port: told the port that HTTP is served at.
         port: of HTTP, instead of the one configured.
         worker: number among the workers of a supervisor; None for none.
     """
 
     config_file: Path | None
+    options: Mapping[str, Given]
     tell_port: Callable[[int], None]
     port: int | None = None
     worker: int | None = None
@@ -95,6 +98,7 @@ def serve(config: Config, member: Member) -> int:
         DriftlineError: as the parts of it raise.
     """
     require_input(config)
+    require_sound(config)
     log = configure_logs(log_settings(config), sys.stderr)
     with ExitStack() as held:
         signals = held.enter_context(ServeSignals(config.service.shutdown_timeout.total_seconds()))
@@ -109,17 +113,32 @@ def serve(config: Config, member: Member) -> int:
         bound, stop_http = serve_http(host, port, registry, health)
         held.callback(stop_http)
         member.tell_port(bound)
+        for _, text in among_themselves(config):
+            log.warning("timeouts", detail=text)
         log.info("starting", version=driftline_version(), bundle=bundle.short_id, http=f"{host}:{bound}")
         _compile(workshop)
         for finding in ensure_topics(config, connection):
             _tell_finding(log, finding)
-        observer = ServiceObserver(
-            registry, health, workshop.detector, version=driftline_version(), bundle=bundle.short_id
-        )
-        watch = ConfigWatch(config, member.config_file, signals, log, observer.service.reloads, _relog)
         instance = _instance(config, member.worker)
         feed = KafkaFeed(connection, _feed_settings(config, instance))
         held.callback(_quietly(feed.close))
+        observer = ServiceObserver(
+            registry,
+            health,
+            workshop.detector,
+            lambda: feed.is_member,
+            version=driftline_version(),
+            bundle=bundle.short_id,
+        )
+        watch = ConfigWatch(
+            config,
+            member.config_file,
+            lambda: _reload(member),
+            signals,
+            log,
+            observer.service.reloads,
+            _relog,
+        )
         outbox = held.enter_context(_outbox(config, connection, feed, instance))
         store = make_store(config, connection, outbox)
         held.callback(store.close)
@@ -140,6 +159,19 @@ def serve(config: Config, member: Member) -> int:
         service.run()
         log.info("stopped")
     return 0
+
+
+def _reload(member: Member) -> Config:
+    """The configuration as it is now, as far as it is of use.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    config = load_config(member.config_file, member.options, environ=environment()).config
+    require_input(config)
+    require_sound(config)
+    window_spec(config)
+    return config
 
 
 def ensure_topics(config: Config, connection: KafkaSettings) -> list[Finding]:
@@ -166,9 +198,16 @@ def ensure_topics(config: Config, connection: KafkaSettings) -> list[Finding]:
 
 
 def make_store(config: Config, connection: KafkaSettings, outbox: Outbox) -> StateStore:
-    """Where the configuration says that snapshots are kept."""
+    """Where the configuration says that snapshots are kept.
+
+    Raises:
+        ConfigError: no such kind of store.
+        CheckpointError: a folder that cannot be written and read.
+    """
     if config.state.store != "kafka":
-        return FileStateStore(config.state.store, config.kafka.group)
+        store = FileStateStore(config.state.store, config.kafka.group)
+        store.probe()
+        return store
 
     def consumer() -> Any:
         return KafkaConsumer(

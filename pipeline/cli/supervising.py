@@ -8,6 +8,7 @@ from pipeline.adapters.http import serve_http
 from pipeline.adapters.logs import configure_logs
 from pipeline.cli.serving import log_settings, require_input
 from pipeline.cli.signals import ServeSignals
+from pipeline.cli.timeouts import require_sound
 from pipeline.config import Config
 from pipeline.supervisor import Supervisor
 
@@ -17,6 +18,7 @@ _GRACE_S = 15.0
 def supervise(config: Config, file: Path | None, count: int, *, create_topics: bool) -> int:
     """Exit status of so many workers."""
     require_input(config)
+    require_sound(config)
     log = configure_logs(log_settings(config), sys.stderr)
 
     def command(number: int, tells: int, life: int) -> Sequence[str]:

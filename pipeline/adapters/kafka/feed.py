@@ -86,6 +86,12 @@ class KafkaFeed:
             raise TransactionError("found this member thrown out of the group; expected it to hold its partitions")
         return now
 
+    @property
+    def is_member(self) -> bool:
+        """Whether the group counts on this member just now, be it with no partition."""
+        now = self._consumer.group_metadata()
+        return bool(now.state == MemberState.STABLE and now.member_id)
+
     def subscribe(self, membership: Membership) -> None:
         """Join the group; the partitions come with later calls of `poll`."""
         self._listener = _Listener(self._consumer, membership)
