@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
@@ -142,26 +143,27 @@ def _expired(config: Config, inputs: Inputs, first: Mapping[Any, int], end: Mapp
 
 def _understood(config: Config, newest: Mapping[Any, Sequence[Any]]) -> Iterator[Told]:
     """Whether points can be made of some records, by the decoder that the service uses."""
+    layout = message_format(config)
     points, unusable, example = 0, 0, ""
     for place, messages in sorted(newest.items()):
-        batch = make_decoder(message_format(config)).decode(messages)
-        bad = {problem.index: problem for problem in batch.problems if problem.field < 0}
+        batch = make_decoder(layout).decode(messages)
+        empty = np.flatnonzero(~np.isfinite(batch.values).any(axis=1))
         points += len(batch)
-        unusable += len(bad)
-        for problem in [*bad.values(), *batch.problems][:1]:
-            example = example or f"{problem.reason} (found {problem.found}) in {place.topic}/{place.partition}"
-    if not points:
-        return
-    if not example:
-        yield "ok", f"the newest {points:,} points are understood as {config.input.format}"
-    else:
+        unusable += len(empty)
+        if len(empty) and not example:
+            told = {problem.index: f"{problem.reason}: {problem.found}" for problem in batch.problems}
+            missing = f"missing: no {', '.join(layout.value_fields)}"
+            example = f"{told.get(int(empty[0]), missing)}, in {place.topic}/{place.partition}"
+    if unusable:
         yield (
             "warning",
             (
-                f"{unusable:,} of the newest {points:,} points cannot be used, and others not whole: found {example}; "
-                "expected what [source] and [input] say: such records go to the dead letters"
+                f"{unusable:,} of the newest {points:,} points are for the dead letters: found {example}; expected "
+                "what [source] and [input] say"
             ),
         )
+    elif points:
+        yield "ok", f"the newest {points:,} points are understood as {layout.kind}"
 
 
 def writing(config: Config, connection: KafkaSettings, topics: Collection[str]) -> Iterator[Told]:
