@@ -66,6 +66,9 @@ class Health:
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is not told."""
+
 
 class _Handler(WSGIRequestHandler):
     timeout = _REQUEST_S

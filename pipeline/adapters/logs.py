@@ -1,16 +1,19 @@
 """Events on standard error: for people or as JSON, each kind so often at most, kafka-python's among them."""
 
 import logging
+import sys
 import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, TypeAlias
 
 import structlog
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _QUIET = {"kafka": logging.WARNING}
 """Below this level kafka-python tells its options, secrets among them."""
+
+_Event: TypeAlias = MutableMapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +23,13 @@ class LogSettings:
     Attributes:
         format: 'auto' is human on a terminal, JSON otherwise.
         repeat_interval_s: an event of one kind and place is told so often at most; 0 for always.
+        worker: number told with each event; None for none.
     """
 
     format: Literal["auto", "human", "json"] = "auto"
     level: str = "info"
     repeat_interval_s: float = 10.0
+    worker: int | None = None
 
 
 def configure_logs(
@@ -35,11 +40,14 @@ def configure_logs(
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        _with_worker(settings.worker),
+        _shorten_exception if human and settings.level != "debug" else structlog.processors.format_exc_info,
     ]
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=stream.isatty()) if human else structlog.processors.JSONRenderer()
-    )
+    renderer: Any = structlog.processors.JSONRenderer()
+    if human:
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -68,6 +76,24 @@ def configure_logs(
     return log
 
 
+def _with_worker(number: int | None) -> Callable[[Any, str, _Event], _Event]:
+    def add(_logger: Any, _method: str, event: _Event) -> _Event:
+        if number is not None:
+            event["worker"] = number
+        return event
+
+    return add
+
+
+def _shorten_exception(_logger: Any, _method: str, event: _Event) -> _Event:
+    """The error alone, in one line, instead of where it came from."""
+    info = event.pop("exc_info", None)
+    error = info[1] if isinstance(info, tuple) else sys.exc_info()[1] if info is True else info
+    if isinstance(error, BaseException):
+        event.setdefault("error", " ".join(f"{type(error).__name__}: {error}".split()))
+    return event
+
+
 class _RateLimit:
     """Lets an event of one kind and place pass once an interval, with how many were held back before."""
 
@@ -76,7 +102,7 @@ class _RateLimit:
         self._clock = clock
         self._told: dict[tuple[str, str], tuple[float, int]] = {}
 
-    def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    def __call__(self, _logger: Any, _method: str, event: _Event) -> _Event:
         held = self.held_back(str(event.get("event", "")), str(event.get("place", "")))
         if held is None:
             raise structlog.DropEvent

@@ -99,7 +99,7 @@ def serve(config: Config, member: Member) -> int:
     """
     require_input(config)
     require_sound(config)
-    log = configure_logs(log_settings(config), sys.stderr)
+    log = configure_logs(log_settings(config, member.worker), sys.stderr)
     with ExitStack() as held:
         signals = held.enter_context(ServeSignals(config.service.shutdown_timeout.total_seconds()))
         connection = settings_from(config.kafka)
@@ -137,7 +137,7 @@ def serve(config: Config, member: Member) -> int:
             signals,
             log,
             observer.service.reloads,
-            _relog,
+            lambda changed: _relog(changed, member.worker),
         )
         outbox = held.enter_context(_outbox(config, connection, feed, instance))
         store = make_store(config, connection, outbox)
@@ -277,13 +277,13 @@ def _tell_finding(log: Any, finding: Finding) -> None:
         log.info("topic_made", place=finding.topic, detail=finding.text)
 
 
-def log_settings(config: Config) -> LogSettings:
+def log_settings(config: Config, worker: int | None = None) -> LogSettings:
     """How the configuration wants events told."""
-    return LogSettings(config.log.format, config.log.level, config.log.repeat_interval.total_seconds())
+    return LogSettings(config.log.format, config.log.level, config.log.repeat_interval.total_seconds(), worker)
 
 
-def _relog(config: Config) -> None:
-    configure_logs(log_settings(config), sys.stderr)
+def _relog(config: Config, worker: int | None) -> None:
+    configure_logs(log_settings(config, worker), sys.stderr)
 
 
 def _quietly(close: Callable[[], None]) -> Callable[[], None]:
