@@ -133,7 +133,7 @@ def serve(config: Config, member: Member) -> int:
         watch = ConfigWatch(
             config,
             member.config_file,
-            lambda: _reload(member),
+            lambda: load_again(member),
             signals,
             log,
             observer.service.reloads,
@@ -161,7 +161,7 @@ def serve(config: Config, member: Member) -> int:
     return 0
 
 
-def _reload(member: Member) -> Config:
+def load_again(member: Member) -> Config:
     """The configuration as it is now, as far as it is of use.
 
     Raises:
