@@ -19,7 +19,7 @@ Examples:
   driftline produce machine.csv --to kafka://localhost:9092/metrics --rate 100
       A file, a hundred points a second.
   driftline produce fleet --to kafka://localhost:9092/metrics --format json-lines --garbage 0.1
-      Many points in a message, and one message in ten that cannot be used.
+      Several points in a message, and one message in ten that cannot be used.
 """
 _WHAT, _HOW = "What is sent", "How it is sent"
 
@@ -45,8 +45,8 @@ _WHAT, _HOW = "What is sent", "How it is sent"
     "--points-per-message",
     group=_HOW,
     type=click.IntRange(1, 2**20),
-    default=100,
-    help="With the others.  [default: 100]",
+    default=10,
+    help="Of a stream, at most, with the others; many make streams seem silent in between.  [default: 10]",
 )
 @option("--key-field", group=_HOW, metavar="NAME", help="Tell the key in the content, too.")
 @option(

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import click
 import numpy as np
@@ -20,6 +21,8 @@ from pipeline.codec.formats import FormatName, UnitName
 from pipeline.config import Config
 from pipeline.records import Batch
 
+_Message: TypeAlias = tuple[str, bytes, int]
+"""Key, content, and how many points are in it."""
 _BATCH = 2_000
 _NAP_S = 0.1
 _GARBAGE = (
@@ -63,32 +66,26 @@ def produce(order: Order, config: Config, screen: Screen) -> int:
     fields, batches, total = _points(order, config)
     encoding = Encoding(order.kind, fields, "time", order.key_field, order.time_unit, order.points_per_message)
     producer = TopicProducer(settings_from(config.kafka, address.bootstrap), address.topic, partitions=order.partitions)
-    dice = np.random.default_rng(order.seed)
+    garbage = _Garbage(order.seed, order.garbage)
     stop = StopRequest()
-    sent = messages = garbage = 0
+    sent = messages = 0
     began = time.monotonic()
     try:
         with screen.bar(f"to {address.topic}", "points", total) as move, stop:
-            for batch in batches:
-                for part in _paced(batch, order.rate, began, sent, stop):
-                    made = []
-                    names = [part.key_names[code] for code in part.key_codes.tolist()]
-                    for key, content, points in encode_points(encoding, names, part.time_us, part.values):
-                        while dice.random() < order.garbage:
-                            made.append((key.encode(), _GARBAGE[int(dice.integers(len(_GARBAGE)))]))
-                            garbage += 1
-                        made.append((key.encode(), content))
-                        sent += points
-                    producer.send(made)
-                    messages += len(made)
-                    move(address.topic, sent, sent)
+            for portion in _portions(_encoded(batches, encoding), order.rate):
+                _wait(0.0 if order.rate is None else began + sent / order.rate, stop)
                 if stop():
                     break
+                made = list(garbage.amid(portion))
+                producer.send(made)
+                messages += len(made)
+                sent += sum(points for _, _, points in portion)
+                move(address.topic, sent, sent)
     finally:
         with suppress(KeyboardInterrupt):
             producer.close()
     took = max(time.monotonic() - began, 1e-9)
-    unusable = f", {garbage:,} of them unusable" if garbage else ""
+    unusable = f", {garbage.made:,} of them unusable" if garbage.made else ""
     click.echo(
         f"{'Stopped. ' if stop() else ''}{sent:,} points in {messages:,} messages{unusable} sent to {address.topic} "
         f"in {took:.1f} s, {sent / took:,.0f} points/s"
@@ -108,23 +105,57 @@ def _points(order: Order, config: Config) -> tuple[tuple[str, ...], Iterator[Bat
             fleet.values.reshape(-1, 1),
             np.arange(1, count + 1),
         )
-        return ("value",), (whole.slice(at, min(at + _BATCH, count)) for at in range(0, count, _BATCH)), count
+        size = _BATCH if order.kind == "json" else order.points_per_message * order.streams
+        return ("value",), (whole.slice(at, min(at + size, count)) for at in range(0, count, size)), count
     chosen = config.source
     mapping = ColumnMapping(chosen.time_field, chosen.value_fields, chosen.key_field, chosen.time_unit)
     source = open_source(order.source, mapping)
     return source.fields, (batch for one in source.partitions for batch in one.batches(_BATCH)), source.total_rows
 
 
-def _paced(batch: Batch, rate: float | None, began: float, sent: int, stop: StopRequest) -> Iterator[Batch]:
-    """The batch, in parts that are due."""
-    if rate is None:
-        yield batch
-        return
-    step = max(1, int(rate * _NAP_S))
-    for at in range(0, len(batch), step):
-        due = began + (sent + at) / rate
-        while (left := due - time.monotonic()) > 0 and not stop():
-            time.sleep(min(left, _NAP_S))
-        if stop():
-            return
-        yield batch.slice(at, min(at + step, len(batch)))
+def _encoded(batches: Iterator[Batch], encoding: Encoding) -> Iterator[_Message]:
+    """Messages of the points; where many go into one, a stream's points of a batch stand together."""
+    for batch in batches:
+        codes, time_us, values = batch.key_codes, batch.time_us, batch.values
+        if encoding.kind != "json":
+            together = np.argsort(codes, kind="stable")
+            codes, time_us, values = codes[together], time_us[together], values[together]
+        yield from encode_points(encoding, [batch.key_names[code] for code in codes.tolist()], time_us, values)
+
+
+def _portions(messages: Iterator[_Message], rate: float | None) -> Iterator[list[_Message]]:
+    """The messages, as many at a time as are due in a moment."""
+    most = _BATCH if rate is None else rate * _NAP_S
+    portion: list[_Message] = []
+    points = 0
+    for message in messages:
+        portion.append(message)
+        points += message[2]
+        if points >= most:
+            yield portion
+            portion, points = [], 0
+    if portion:
+        yield portion
+
+
+def _wait(due_s: float, stop: StopRequest) -> None:
+    """Wait for a monotonic time, or until told to stop."""
+    while (left := due_s - time.monotonic()) > 0 and not stop():
+        time.sleep(min(left, _NAP_S))
+
+
+class _Garbage:
+    """Messages that cannot be used, strewn among those that can."""
+
+    def __init__(self, seed: int, share: float) -> None:
+        self._dice = np.random.default_rng(seed)
+        self._share = share
+        self.made = 0
+
+    def amid(self, messages: list[_Message]) -> Iterator[tuple[bytes, bytes]]:
+        """(key, content) of these, and of garbage."""
+        for key, content, _ in messages:
+            while self._dice.random() < self._share:
+                self.made += 1
+                yield key.encode(), _GARBAGE[int(self._dice.integers(len(_GARBAGE)))]
+            yield key.encode(), content
