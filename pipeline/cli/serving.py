@@ -31,7 +31,7 @@ from pipeline.cli.version import driftline_version
 from pipeline.cli.wiring import open_bundle, window_spec
 from pipeline.cli.workshop import EngineWorkshop
 from pipeline.config import Config, Given, environment, load_config
-from pipeline.errors import ConfigError
+from pipeline.errors import CheckpointError, ConfigError, DriftlineError
 from pipeline.interfaces import Outbox, StateStore
 from pipeline.records import Batch, Place
 from pipeline.service.loop import Service
@@ -202,11 +202,14 @@ def make_store(config: Config, connection: KafkaSettings, outbox: Outbox) -> Sta
 
     Raises:
         ConfigError: no such kind of store.
-        CheckpointError: a folder that cannot be written and read.
+        DriftlineError: a folder that cannot be written and read.
     """
     if config.state.store != "kafka":
         store = FileStateStore(config.state.store, config.kafka.group)
-        store.probe()
+        try:
+            store.probe()
+        except CheckpointError as exc:
+            raise DriftlineError(str(exc)) from exc  # it may pass, and is worth another start
         return store
 
     def consumer() -> Any:
