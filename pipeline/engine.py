@@ -36,6 +36,8 @@ from pipeline.records import Anomaly, Batch, Disposition, Phase, Severity, Verdi
 from pipeline.silence import LANE_FIELDS, SilenceClock, SilenceEvents, SilenceRule, watch
 from pipeline.windows import CountWindows, PartitionClock, Points, Steps, WindowSpec, assign, lane_fields
 
+MOST_FIELDS = 127
+"""Of a record; verdicts name a field by eight bits."""
 _ALL_ACCEPTED = int(Disposition.SCORED)
 
 
@@ -94,12 +96,14 @@ class PartitionEngine:
         spill: takes evicted lanes.
 
     Raises:
-        ValueError: the budget has no room for one key.
+        ValueError: the budget has no room for one key, or there are too many fields.
     """
 
     def __init__(
         self, detector: Detector, config: EngineConfig, fields: tuple[str, ...], origin: Origin, spill: Spill
     ) -> None:
+        if len(fields) > MOST_FIELDS:
+            raise ValueError(f"found {len(fields)} fields of a record, expected at most {MOST_FIELDS}")
         added = [*lane_fields(config.windows), *LANE_FIELDS]
         # field by field, since `descr` forgets the alignment, and another type would be compiled for again
         lane = detector.lane_dtype

@@ -32,12 +32,14 @@ class ReplayPlan:
         speed: event time per wall time, such as 60 for a minute a second; None for as fast as it goes.
         checkpoint_interval_s: wall time between checkpoints.
         strict: whether a late record ends the run.
+        expect_order: whether most records late is taken for a source in the wrong order, which ends the run.
     """
 
     micro_batch: int = 10_000
     speed: float | None = None
     checkpoint_interval_s: float = 30.0
     strict: bool = False
+    expect_order: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,12 @@ class _Run:
     notices: dict[str, str] = field(default_factory=dict)
 
     def see_times(self, batch: Batch) -> None:
-        """Widen the range of event time by a batch."""
-        if len(batch):
-            first, last = int(batch.time_us.min()), int(batch.time_us.max())
+        """Widen the range of event time by a batch; records that cannot be used have none."""
+        usable = np.ones(len(batch), np.bool_)
+        usable[[problem.index for problem in batch.problems if problem.field < 0]] = False
+        times = batch.time_us[usable]
+        if len(times):
+            first, last = int(times.min()), int(times.max())
             self.first_us = first if self.first_us is None else min(self.first_us, first)
             self.last_us = last if self.last_us is None else max(self.last_us, last)
 
@@ -182,7 +187,8 @@ def run_replay(
             _notice(run, partition.name, batch, outcome, engine)
             if plan.strict:
                 _require_order(str(partition.path), outcome)
-            _require_mostly_in_order(str(partition.path), engine, LATE_RECORDS)
+            if plan.expect_order:
+                _require_mostly_in_order(str(partition.path), engine, LATE_RECORDS)
             observe(Progress(partition.name, run.finished.consumed + engine.counts.consumed, engine, outcome, seconds))
             stopping = stop()
             if stopping or clock() - last_checkpoint >= plan.checkpoint_interval_s:
@@ -193,7 +199,8 @@ def run_replay(
                     return _result(run, clock() - started, here, completed=False)
                 outputs.checkpoint(state)
                 last_checkpoint = clock()
-        _require_mostly_in_order(str(partition.path), engine, 1)
+        if plan.expect_order:
+            _require_mostly_in_order(str(partition.path), engine, 1)
         run.close(partition.name, engine)
     outputs.publish()
     return _result(run, clock() - started, here, completed=True)

@@ -9,7 +9,10 @@ from pipeline.errors import ConfigError
 from pipeline.records import Disposition, Phase, Severity
 
 PREFIX = "driftline"
-PROBLEM_REASONS = ("bad_key", "missing", "non_finite", "not_a_number")
+PROBLEM_REASONS = (
+    "bad_key", "bad_time", "empty", "malformed", "missing", "non_finite", "not_a_number", "too_large",
+    "too_many_points",
+)  # fmt: skip
 """Reasons shown as 0 before they occur; another one is shown once it has."""
 EPISODE_EVENTS = ("opened", "worsened", "closed")
 

@@ -58,6 +58,7 @@ class ServiceObserver:
         self._engines: dict[Place, PartitionEngine] = {}
         self._moved: dict[Place, _Moved] = {}
         self._held: dict[Place, Held] = {}
+        self._snapshots: dict[Place, tuple[int, float]] = {}  # offset and time of the newest; no time of one read
         self._is_member = is_member
         self._clock = clock
         self._had_some = False
@@ -112,15 +113,13 @@ class ServiceObserver:
     def stands(self, standing: Mapping[Place, Standing]) -> None:
         """See `Observer`."""
         for place, one in standing.items():
-            before = self._held.get(place)
             records = {name.name.lower(): one.counts["records"][name.name.lower()] for name in RECORD_DISPOSITIONS}
             self._held[place] = Held(
                 one.offset,
                 one.end,
                 one.counts["consumed"],
                 records,
-                before.snapshot_offset if before else -1,
-                before.snapshot_s if before else 0.0,
+                *self._snapshots.get(place, (-1, 0.0)),
             )
         self.service.set_held(self._held)
         self._show_state()
@@ -138,20 +137,22 @@ class ServiceObserver:
             self._idle_since_s = None
         if kind != "assigned":
             for place in places:
-                for known in (self._engines, self._moved, self._held):
+                for known in (self._engines, self._moved, self._held, self._snapshots):
                     known.pop(place, None)
             self.service.set_held(self._held)
             self._show_state()
 
-    def restored(self, place: Place, seconds: float) -> None:  # noqa: ARG002  the protocol's signature
+    def restored(self, place: Place, seconds: float, snapshot_offset: int) -> None:
         """See `Observer`."""
         self.service.restore_seconds.observe(seconds)
+        self._snapshots[place] = (snapshot_offset, 0.0)
 
     def snapshot_taken(self, place: Place, offset: int) -> None:
         """See `Observer`."""
         self.service.snapshots.inc()
-        held = self._held.get(place, Held(offset, offset, 0, {}, -1, 0.0))
-        self._held[place] = held._replace(snapshot_offset=offset, snapshot_s=time.time())
+        self._snapshots[place] = (offset, time.time())
+        if place in self._held:
+            self._held[place] = self._held[place]._replace(snapshot_offset=offset, snapshot_s=time.time())
 
     def lost(self, place: Place, records: int) -> None:  # noqa: ARG002  the protocol's signature
         """See `Observer`."""

@@ -244,6 +244,7 @@ def _run(parts: _Parts, outputs: ReplayOutputs, screen: Screen, stop: StopReques
         speed=request.speed,
         checkpoint_interval_s=replay.checkpoint_interval.total_seconds(),
         strict=request.strict,
+        expect_order=isinstance(source, FileSource),  # the live service takes a topic as it is, and so does its replay
     )
     with parts.engines(request.out) as make, screen.bar("starting", "points", source.total_rows) as move, stop:
         records_here = 0

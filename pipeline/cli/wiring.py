@@ -105,7 +105,8 @@ def engine_maker(
         points_per_message: see `Origin`.
 
     Raises:
-        ConfigError: the budget has no room for one key, or windows that do not go with the profile.
+        ConfigError: the budget has no room for one key, there are too many fields, or windows that do not go with the
+            profile.
     """
     with ExitStack() as held:
 
@@ -134,4 +135,4 @@ def make_engine(
     try:
         return PartitionEngine(detector, engine_config, fields, origin, spill)
     except ValueError as exc:
-        raise ConfigError(f"[state] or [windows]: {exc}") from exc
+        raise ConfigError(f"[state], [windows] or [source]: {exc}") from exc

@@ -142,8 +142,8 @@ class Observer(Protocol):
     def rebalanced(self, kind: str, places: Collection[Place]) -> None:
         """Partitions were 'assigned', 'revoked' or 'lost'."""
 
-    def restored(self, place: Place, seconds: float) -> None:
-        """The state of a partition is back."""
+    def restored(self, place: Place, seconds: float, snapshot_offset: int) -> None:
+        """The state of a partition is back, by the snapshot at an offset; -1 for none."""
 
     def snapshot_taken(self, place: Place, offset: int) -> None:
         """A snapshot is complete and committed."""

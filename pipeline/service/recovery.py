@@ -95,9 +95,10 @@ class Recovery:
                 self._begin_fresh(task, task.target)
         self._require_records(task, first, end, plan)
         self._feed.seek(task.place, task.offset)
-        self._observer.restored(task.place, self._clock() - task.began_s)
+        self._observer.restored(task.place, self._clock() - task.began_s, task.snapshot_offset)
+        status = Status.CATCHING_UP if task.offset < task.target else Status.LIVE
         self._log.info(
-            "restored", place=_name(task), offset=task.offset, committed=task.target, status=task.status.value,
+            "restored", place=_name(task), offset=task.offset, committed=task.target, status=status.value,
             seconds=round(self._clock() - task.began_s, 3),
         )  # fmt: skip
         task.heard_s = task.snapshot_s = self._clock()

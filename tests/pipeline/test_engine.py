@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.accounting import Counts
-from pipeline.engine import EngineConfig, Outcome, PartitionEngine
+from pipeline.engine import MOST_FIELDS, EngineConfig, Outcome, PartitionEngine
 from pipeline.episodes import iso_time, share_evidence
 from pipeline.records import Anomaly, Batch, Disposition, Phase, Problem, Severity
 from pipeline.silence import SilenceRule
@@ -418,6 +418,14 @@ def test_a_budget_without_room_for_one_key_is_refused() -> None:
     needed = make_engine().lanes.bytes_per_lane * 3
     with pytest.raises(ValueError, match=f"found a state budget of 4000 bytes, expected at least {needed}"):
         make_engine(config=EngineConfig(max_state_bytes=4000), fields=("a", "b", "c"))
+
+
+def test_more_fields_than_verdicts_can_name_are_refused() -> None:
+    """A field is told by a small number."""
+    fields = tuple(f"f{n}" for n in range(MOST_FIELDS + 1))
+    assert len(make_engine(fields=fields[1:]).fields) == MOST_FIELDS
+    with pytest.raises(ValueError, match="found 128 fields of a record, expected at most 127"):
+        make_engine(fields=fields)
 
 
 def test_an_episode_is_reported_with_its_evidence() -> None:

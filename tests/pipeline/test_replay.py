@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.adapters.outputs import ReplayOutputs
 from pipeline.errors import InputError
-from pipeline.records import Batch, RunIdentity
-from pipeline.replay import ReplayPlan, ReplayResult, run_replay
+from pipeline.records import Batch, Problem, RunIdentity
+from pipeline.replay import ReplayPlan, ReplayResult, _Run, run_replay
 from tests.fakes import make_engine
 
 MINUTE_US = 60_000_000
@@ -76,6 +76,25 @@ def test_a_file_sorted_newest_first_is_refused(tmp_path: Path, count: int) -> No
     with pytest.raises(InputError, match=r"pump\.csv: found times that go back: .*; expected .* oldest first"):
         replay(range(count, 0, -1), tmp_path, ReplayPlan(micro_batch=50))
     assert replay(range(10), tmp_path, ReplayPlan()).completed
+
+
+def test_a_topic_in_the_wrong_order_is_taken_as_the_service_takes_it(tmp_path: Path) -> None:
+    """Where no order is expected, late records are counted however many they are."""
+    result = replay(range(400, 0, -1), tmp_path, ReplayPlan(micro_batch=50, expect_order=False))
+    assert result.counts.records["late"] == 399
+    assert result.notices[0].startswith("first late record at pump, row 2")
+
+
+def test_records_that_cannot_be_used_have_no_time() -> None:
+    """The range of event time is that of usable records."""
+    run = _Run()
+    batch = Batch(
+        ["a", ""], np.array([0, 1]), np.array([7, 0]), np.ones((2, 1)), np.arange(2), (Problem(1, -1, "x", ""),)
+    )
+    run.see_times(batch)
+    assert (run.first_us, run.last_us) == (7, 7)
+    run.see_times(batch.slice(1, 2))
+    assert (run.first_us, run.last_us) == (7, 7)
 
 
 def test_a_few_late_records_are_counted_and_told(tmp_path: Path) -> None:

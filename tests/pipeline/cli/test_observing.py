@@ -165,9 +165,13 @@ def test_partitions_are_shown_while_they_are_held(observed: Observed) -> None:
     assert observed.value("state_bytes") == engine.lanes.state_bytes
     observed.observer.rebalanced("revoked", [FIRST])
     assert observed.value("committed_offset", **place) is None
+    observed.observer.restored(FIRST, 0.1, 17)
+    observed.observer.stands({FIRST: Standing(41, 55, engine.counts.to_dict())})
+    assert observed.value("snapshot_offset", **place) == 17
+    observed.observer.rebalanced("revoked", [FIRST])
     assert observed.value("state_bytes") == 0
     assert observed.value("records_consumed_total") == 30
-    assert observed.value("rebalances_total", kind="revoked") == 1
+    assert observed.value("rebalances_total", kind="revoked") == 2
 
 
 def test_an_account_that_does_not_balance_shows(observed: Observed) -> None:

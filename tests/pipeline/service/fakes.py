@@ -299,7 +299,7 @@ class Notes:
     def rebalanced(self, kind: str, places: Collection[Place]) -> None:
         pass
 
-    def restored(self, place: Place, seconds: float) -> None:
+    def restored(self, place: Place, seconds: float, snapshot_offset: int) -> None:
         pass
 
     def snapshot_taken(self, place: Place, offset: int) -> None:

@@ -256,7 +256,7 @@ def test_a_service_told_to_stop_commits_what_it_has_begun(whole: Whole, tmp_path
     again = Run(log, _files(tmp_path))
     again.drain()
     restored = [fields for name, fields in again.notes.events if name == "restored"]
-    assert {one["status"] for one in restored} == {"restoring"}  # and nothing to be done again
+    assert {one["status"] for one in restored} == {"live"}  # with nothing to be done again
     assert _outputs(log) == whole.outputs
     assert _state(tmp_path) == whole.state
 
