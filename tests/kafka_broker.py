@@ -32,7 +32,6 @@ _PROPERTIES = {
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
     "auto.create.topics.enable": "false",
     "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "4",
@@ -138,12 +137,24 @@ class Broker:
         directory: for data, configuration and log.
         port: of loopback; 0 for a free one.
         extra: server properties beside and before the usual.
+        listeners: names of more listeners on loopback, which are their protocols; see `address`.
+        format_arguments: for `kafka-storage format`, such as users to add.
     """
 
-    def __init__(self, directory: Path, port: int = 0, extra: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        port: int = 0,
+        extra: Mapping[str, str] | None = None,
+        *,
+        listeners: Sequence[str] = (),
+        format_arguments: Sequence[str] = (),
+    ) -> None:
         self.directory = directory
         self.port = port or free_port()
         self._extra = extra or {}
+        self._listeners = {name: free_port() for name in listeners}
+        self._format_arguments = format_arguments
         self._process: subprocess.Popen[bytes] | None = None
         self._jars = fetch_jars()
         self._controller = free_port()
@@ -152,6 +163,10 @@ class Broker:
     def bootstrap(self) -> str:
         """Where clients reach it."""
         return f"127.0.0.1:{self.port}"
+
+    def address(self, listener: str, host: str = "localhost") -> str:
+        """Where clients reach one of the more listeners."""
+        return f"{host}:{self._listeners[listener]}"
 
     @property
     def log(self) -> str:
@@ -182,14 +197,32 @@ class Broker:
     def _format(self, properties: Path) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         settings = _PROPERTIES | {
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self._controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "listeners": ",".join([
+                f"PLAINTEXT://127.0.0.1:{self.port}",
+                *(f"{name}://127.0.0.1:{port}" for name, port in self._listeners.items()),
+                f"CONTROLLER://127.0.0.1:{self._controller}",
+            ]),
+            "advertised.listeners": ",".join([
+                f"PLAINTEXT://127.0.0.1:{self.port}",
+                *(f"{name}://localhost:{port}" for name, port in self._listeners.items()),
+            ]),
+            "listener.security.protocol.map": ",".join([
+                "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT", *(f"{name}:{name}" for name in self._listeners),
+            ]),
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller}",
             "log.dirs": str(self.directory / "data"),
-        }
+        }  # fmt: skip
         settings |= self._extra
         properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-        command = self._java("kafka.tools.StorageTool", "format", "-t", "ZHJpZnRsaW5lLWJyb2tlcg", "-c", str(properties))
+        command = self._java(
+            "kafka.tools.StorageTool",
+            "format",
+            "-t",
+            "ZHJpZnRsaW5lLWJyb2tlcg",
+            "-c",
+            str(properties),
+            *self._format_arguments,
+        )
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             properties.unlink()

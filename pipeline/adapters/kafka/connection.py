@@ -1,7 +1,9 @@
 """How Kafka is reached: settings, as options of kafka-python's clients, and its errors as Driftline's."""
 
-import re
-from collections.abc import Iterator
+import importlib.util
+import logging
+import ssl
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +12,13 @@ from typing import Any
 from kafka import errors
 from kafka.net.sasl.oauth import AbstractTokenProvider
 
-from pipeline.errors import ConfigError, FeedError
+from pipeline.adapters.kafka.reaching import ReachingClient
+from pipeline.adapters.kafka.refusals import cause
+from pipeline.errors import ConfigError, FeedError, FencedError
 
-_BROKER = re.compile(r"(\[[0-9a-fA-F:.%\w]+\]|[^\s:/\[\]]+)(:\d{1,5})?")
-_TOLD_BY_BROKER = re.compile(r"""error_message=(?:'([^']*)'|"([^"]*)")""")
-_LONGEST_TOLD = 300
+_BOOTSTRAP_MS = 10_000
+_WIRE_LOGS = ("kafka.net.connection", "kafka.protocol.parser")
+"""They tell at level debug what goes over the wire, passwords and tokens among it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,17 @@ class KafkaSettings:
     token_file: str | None = None
 
 
+class _Hidden(str):
+    """A secret, which kafka-python's logs of its options do not tell."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+    __str__ = __repr__
+
+
 class _TokenFile(AbstractTokenProvider):  # type: ignore[misc]
     """The token in a file, as it is when a connection is made."""
 
@@ -53,68 +68,164 @@ class _TokenFile(AbstractTokenProvider):  # type: ignore[misc]
         self._path = path
 
     def token(self) -> str:
-        """Its text, without blanks around it."""
-        return self._path.read_text(encoding="utf-8").strip()
+        """Its text, without blanks around it.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        try:
+            token = self._path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ConfigError(f"[kafka] token_file: found no readable file {self._path}; expected a token") from exc
+        if not token:
+            raise ConfigError(f"[kafka] token_file: found {self._path} empty; expected a token")
+        return token
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
     """Options that consumers, producers and admin clients have in common.
 
+    Files are read anew for every connection, so that certificates and tokens can be renewed while a service runs.
+
     Raises:
-        ConfigError: settings that do not go together, or files that cannot be read.
+        ConfigError: settings that do not go together, files that cannot be used, or a package that is missing.
     """
-    for broker in settings.bootstrap:
-        if not _BROKER.fullmatch(broker):
-            raise ConfigError(f"[kafka] bootstrap: found {broker!r}; expected host:port, such as localhost:9092")
     options: dict[str, Any] = {
-        "bootstrap_servers": list(settings.bootstrap),
+        "bootstrap_servers": [_address(one) for one in settings.bootstrap],
         "client_id": settings.client,
         "security_protocol": settings.security.upper(),
+        "bootstrap_timeout_ms": _BOOTSTRAP_MS,
+        "kafka_client": ReachingClient,
     }
     if settings.security in {"ssl", "sasl_ssl"}:
         options |= _tls_options(settings)
+    else:
+        _refuse_unused(settings, ("ca_file", "cert_file", "key_file", "key_password"), "ssl or sasl_ssl")
     if settings.security.startswith("sasl_"):
         options |= _sasl_options(settings)
-    elif settings.sasl_mechanism is not None:
-        raise ConfigError(
-            f"[kafka] sasl_mechanism: found {settings.sasl_mechanism} with security {settings.security!r}; "
-            "expected security sasl_ssl or sasl_plaintext"
-        )
+    else:
+        wanted = "sasl_ssl or sasl_plaintext"
+        _refuse_unused(settings, ("sasl_mechanism", "username", "password", "token_file"), wanted)
     return options
 
 
+def _address(text: str) -> str:
+    host, colon, port = text.strip().rpartition(":")
+    if not colon or not host or not (port.isascii() and port.isdecimal()) or not 0 < int(port) < 2**16:
+        raise ConfigError(f"[kafka] bootstrap: found {text!r}; expected host:port, such as localhost:9092")
+    return text.strip()
+
+
+def _refuse_unused(settings: KafkaSettings, names: Sequence[str], wanted: str) -> None:
+    for name in names:
+        if getattr(settings, name) is not None:
+            raise ConfigError(
+                f"[kafka] {name}: found one with security {settings.security!r}, where it has no use; expected "
+                f"security {wanted}"
+            )
+
+
 def _tls_options(settings: KafkaSettings) -> dict[str, Any]:
-    files = {"ssl_cafile": settings.ca_file, "ssl_certfile": settings.cert_file, "ssl_keyfile": settings.key_file}
-    for name, path in files.items():
+    for name in ("ca_file", "cert_file", "key_file"):
+        path = getattr(settings, name)
         if path is not None and not Path(path).is_file():
-            key = name.replace("ssl_", "").replace("file", "_file")
-            raise ConfigError(f"[kafka] {key}: found no file {path}; expected one in PEM")
+            raise ConfigError(f"[kafka] {name}: found no file {path}; expected one in PEM")
+    if settings.cert_file is None and settings.key_file is not None:
+        raise ConfigError("[kafka] cert_file: found none beside key_file; expected the certificate of that key")
+    # a password in any case: without one OpenSSL would ask for it on the terminal
+    password = _Hidden(settings.key_password or "")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if settings.ca_file is not None:
+            context.load_verify_locations(settings.ca_file)
+    except OSError as exc:
+        raise ConfigError(f"[kafka] ca_file: found no certificates in {settings.ca_file}; expected PEM") from exc
+    try:
+        if settings.cert_file is not None:
+            context.load_cert_chain(settings.cert_file, settings.key_file, password)
+    except OSError as exc:
+        where = settings.key_file or settings.cert_file
+        raise ConfigError(
+            f"[kafka] cert_file: found that {settings.cert_file} and the key in {where} cannot be used "
+            f"({_reason(exc)}); expected a certificate and its own key in PEM, and key_password where the key has one"
+        ) from exc
     return {
-        **{name: path for name, path in files.items() if path is not None},
-        **({} if settings.key_password is None else {"ssl_password": settings.key_password}),
+        "ssl_cafile": settings.ca_file,
+        "ssl_certfile": settings.cert_file,
+        "ssl_keyfile": settings.key_file,
+        "ssl_password": password,
         "ssl_check_hostname": settings.check_hostname,
     }
 
 
+def _reason(error: OSError) -> str:
+    reason = getattr(error, "reason", None) or error.strerror or type(error).__name__
+    return str(reason).replace("_", " ").lower()
+
+
 def _sasl_options(settings: KafkaSettings) -> dict[str, Any]:
     mechanism = settings.sasl_mechanism
-    if mechanism is None:
-        raise ConfigError(f"[kafka] sasl_mechanism: found none with security {settings.security!r}; expected one")
-    options: dict[str, Any] = {"sasl_mechanism": mechanism}
-    if mechanism in {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}:
-        if settings.username is None or settings.password is None:
-            missing = "username" if settings.username is None else "password"
-            raise ConfigError(f"[kafka] {missing}: found none with sasl_mechanism {mechanism}; expected one")
-        options |= {"sasl_plain_username": settings.username, "sasl_plain_password": settings.password}
-    elif mechanism == "GSSAPI":
-        options["sasl_kerberos_service_name"] = settings.kerberos_service
-        if settings.kerberos_domain is not None:
-            options["sasl_kerberos_domain_name"] = settings.kerberos_domain
-    elif mechanism == "OAUTHBEARER":
-        if settings.token_file is None or not Path(settings.token_file).is_file():
-            raise ConfigError(f"[kafka] token_file: found {settings.token_file!r}; expected a file with a token")
-        options["sasl_oauth_token_provider"] = _TokenFile(Path(settings.token_file))
-    return options
+    if mechanism not in _MECHANISMS:
+        found = mechanism or f"none with security {settings.security!r}"
+        raise ConfigError(f"[kafka] sasl_mechanism: found {found}; expected one of {', '.join(_MECHANISMS)}")
+    for name in _WIRE_LOGS:
+        logging.getLogger(name).setLevel(logging.INFO)
+    return {"sasl_mechanism": mechanism, **_MECHANISMS[mechanism](settings)}
+
+
+def _password_options(settings: KafkaSettings) -> dict[str, Any]:
+    username = settings.username
+    if not username or not settings.password:
+        missing = "password" if username else "username"
+        raise ConfigError(f"[kafka] {missing}: found none with sasl_mechanism {settings.sasl_mechanism}; expected one")
+    if settings.sasl_mechanism != "PLAIN":  # kafka-python (3.0.12) leaves this to us; RFC 5802, section 5.1
+        username = username.replace("=", "=3D").replace(",", "=2C")
+    return {"sasl_plain_username": username, "sasl_plain_password": _Hidden(settings.password)}
+
+
+def _kerberos_options(settings: KafkaSettings) -> dict[str, Any]:
+    _require_package("gssapi", "GSSAPI")
+    domain = settings.kerberos_domain
+    return {
+        "sasl_kerberos_service_name": settings.kerberos_service,
+        **({} if domain is None else {"sasl_kerberos_domain_name": domain}),
+    }
+
+
+def _token_options(settings: KafkaSettings) -> dict[str, Any]:
+    if settings.token_file is None:
+        raise ConfigError("[kafka] token_file: found none with sasl_mechanism OAUTHBEARER; expected one")
+    provider = _TokenFile(Path(settings.token_file))
+    provider.token()
+    return {"sasl_oauth_token_provider": provider}
+
+
+def _aws_options(settings: KafkaSettings) -> dict[str, Any]:
+    """None: credentials and region come from where AWS's own tools look for them."""
+    if settings.security != "sasl_ssl":
+        raise ConfigError(
+            f"[kafka] security: found {settings.security!r} with sasl_mechanism AWS_MSK_IAM; expected sasl_ssl"
+        )
+    _require_package("botocore", "AWS_MSK_IAM")
+    return {}
+
+
+def _require_package(name: str, mechanism: str) -> None:
+    if importlib.util.find_spec(name) is None:
+        raise ConfigError(
+            f"[kafka] sasl_mechanism: found {mechanism}, but not the package {name} that it needs; expected it to be "
+            f"installed: pip install {name}"
+        )
+
+
+_MECHANISMS = {
+    "PLAIN": _password_options,
+    "SCRAM-SHA-256": _password_options,
+    "SCRAM-SHA-512": _password_options,
+    "GSSAPI": _kerberos_options,
+    "OAUTHBEARER": _token_options,
+    "AWS_MSK_IAM": _aws_options,
+}
 
 
 @contextmanager
@@ -130,13 +241,20 @@ def told_as_feed_error(what: str, settings: KafkaSettings | None = None) -> Iter
     """
     try:
         yield
+    except errors.FencedInstanceIdError as exc:
+        raise FencedError(
+            f"{what}: found another process that goes by this one's instance; expected each to have its own: give them "
+            "different names by instance in [kafka]"
+        ) from exc
     except (
         errors.SaslAuthenticationFailedError, errors.UnsupportedSaslMechanismError,
         errors.IllegalSaslStateError,
     ) as exc:  # fmt: skip
         raise ConfigError(f"{what}: found authentication refused ({_text(exc)}); expected other credentials") from exc
     except errors.AuthorizationError as exc:
-        raise ConfigError(f"{what}: found no permission ({_text(exc)}); expected an ACL that allows it") from exc
+        raise ConfigError(f"{what}: {no_permission(exc)}") from exc
+    except errors.InvalidTopicError as exc:
+        raise ConfigError(f"{what}: found a name that no topic can have ({_text(exc)}); expected another") from exc
     except (errors.KafkaConnectionError, errors.KafkaTimeoutError, OSError) as exc:
         where = ", ".join(settings.bootstrap) if settings else "the brokers"
         raise FeedError(f"{what}: found no answer from {where} ({_text(exc)}); expected a broker there") from exc
@@ -146,12 +264,27 @@ def told_as_feed_error(what: str, settings: KafkaSettings | None = None) -> Iter
         raise FeedError(f"{what}: found {_text(exc)}") from exc
 
 
+_REFUSED_OPERATIONS = {
+    errors.TopicAuthorizationFailedError: "topic",
+    errors.GroupAuthorizationFailedError: "group",
+    errors.TransactionalIdAuthorizationFailedError: "transactional id",
+    errors.ClusterAuthorizationFailedError: "the cluster",
+}
+
+
+def no_permission(error: errors.AuthorizationError, name: str = "") -> str:
+    """What is told of something that ACLs do not allow.
+
+    Args:
+        name: of what was asked for, where the error does not bear it.
+    """
+    kind = _REFUSED_OPERATIONS.get(type(error), type(error).__name__)
+    asked = error.args[0] if error.args and error.args[0] != error.message else name
+    if isinstance(asked, set | frozenset | list | tuple):
+        asked = ", ".join(sorted(map(str, asked)))
+    return f"found no permission for {kind} {asked}".rstrip() + "; expected an ACL that allows it"
+
+
 def _text(error: BaseException) -> str:
-    """Kind and words of an error, the broker's own where it has some, in one line."""
-    kind, words = type(error).__name__, " ".join(str(error).split())
-    if told := _TOLD_BY_BROKER.search(words):
-        words = told[1] or told[2]
-    words = words.removeprefix(f"{kind}: ").removeprefix(kind)
-    if len(words) > _LONGEST_TOLD:
-        words = f"{words[:_LONGEST_TOLD]}..."
-    return f"{kind}: {words}" if words else kind
+    name, text = type(error).__name__, cause(error)
+    return name if text == name else f"{name}: {text}"

@@ -1,0 +1,273 @@
+"""TLS, every SASL mechanism that a broker has by itself, ACLs and refusals, against a real broker."""
+
+import dataclasses
+import logging
+import socket
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.adapters.kafka import connection
+from pipeline.adapters.kafka.connection import KafkaSettings
+from pipeline.adapters.kafka.feed import FeedSettings, KafkaFeed
+from pipeline.adapters.kafka.outbox import KafkaOutbox, OutboxSettings
+from pipeline.adapters.kafka.topics import TopicAdmin
+from pipeline.errors import ConfigError, FeedError
+from pipeline.records import Place, Position
+from tests.kafka_broker import Broker, create_topic
+from tests.kafka_security import MECHANISMS, PASSWORD, USER, Certificates, secure_broker, unsecured_token
+
+pytestmark = pytest.mark.kafka
+
+WRONG = "not the password"
+SASL = tuple((security, mechanism) for security in ("sasl_plaintext", "sasl_ssl") for mechanism in MECHANISMS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Secure:
+    """A broker, its certificates, and a folder for tokens."""
+
+    broker: Broker
+    certificates: Certificates
+    directory: Path
+
+    def settings(self, security: str, mechanism: str | None = None, user: str = USER) -> KafkaSettings:
+        """With which a user gets through."""
+        settings = KafkaSettings((self.broker.address(security.upper()),), security=security)
+        if security.endswith("ssl"):
+            settings = dataclasses.replace(settings, ca_file=self.certificates.path("ca.pem"))
+        if security == "ssl":
+            return dataclasses.replace(
+                settings, cert_file=self.certificates.path("client.pem"), key_file=self.certificates.path("client.key")
+            )
+        settings = dataclasses.replace(settings, sasl_mechanism=mechanism)
+        if mechanism == "OAUTHBEARER":
+            return dataclasses.replace(settings, token_file=self.token(unsecured_token(user)))
+        return dataclasses.replace(settings, username=user, password=PASSWORD)
+
+    def token(self, token: str) -> str:
+        """A file with it."""
+        path = self.directory / f"token-{uuid.uuid4().hex[:8]}"
+        path.write_text(f"{token}\n")
+        return str(path)
+
+
+class _Member:
+    """Of a group, which reads from the beginning whatever it is given."""
+
+    def __init__(self, settings: KafkaSettings, feed: FeedSettings) -> None:
+        self.feed = KafkaFeed(settings, feed)
+        self.held: set[Place] = set()
+        self.got: list[Any] = []
+        self.feed.subscribe(self)
+
+    def on_assigned(self, places: Collection[Place]) -> None:
+        """See `Membership`."""
+        self.held |= set(places)
+
+    def on_revoked(self, places: Collection[Place]) -> None:
+        """See `Membership`."""
+        self.held -= set(places)
+
+    on_lost = on_revoked
+
+    def poll_until(self, condition: Callable[[], object]) -> None:
+        """Poll, but not for ever."""
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline, "found no end"
+            for messages in self.feed.poll(0.05, 100).values():
+                self.got += messages
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
+    """Of this module."""
+    directory = tmp_path_factory.mktemp("secure")
+    certificates = Certificates.make(directory / "certificates")
+    broker = secure_broker(directory / "broker", certificates)
+    broker.start()
+    yield Secure(broker, certificates, directory)
+    broker.stop()
+
+
+def _get_through(settings: KafkaSettings, bootstrap: str) -> None:
+    """Make and look at a topic, join a group, read, and commit a message and an offset in one transaction."""
+    topic = uuid.uuid4().hex
+    create_topic(bootstrap, topic)
+    admin = TopicAdmin(settings)
+    assert admin.inputs([topic], None) == {topic: 1}
+    admin.close()
+    member = _Member(settings, FeedSettings(topic, (topic,)))
+    outbox = KafkaOutbox(settings, OutboxSettings(topic), lambda: member.feed.group_metadata)
+    try:
+        member.poll_until(lambda: bool(member.held))
+        outbox.send(topic, 0, key=b"k", value=b"v")
+        outbox.commit({Place(topic, 0): Position(0, "note")})
+        member.poll_until(lambda: bool(member.got))
+        assert [message.value for message in member.got] == [b"v"]
+        assert member.feed.committed(Place(topic, 0)) == Position(0, "note")
+    finally:
+        outbox.close()
+        member.feed.close()
+
+
+@pytest.mark.parametrize(("security", "mechanism"), [("ssl", None), *SASL])
+def test_every_way_in_gets_through(secure: Secure, security: str, mechanism: str | None) -> None:
+    """An admin client, a member of a group and a transactional producer get through by each kind of security."""
+    _get_through(secure.settings(security, mechanism), secure.broker.bootstrap)
+
+
+def test_a_key_with_a_password_gets_through(secure: Secure) -> None:
+    """The key of the client's certificate may be locked."""
+    settings = dataclasses.replace(
+        secure.settings("ssl"), key_file=secure.certificates.path("client-locked.key"), key_password=PASSWORD
+    )
+    TopicAdmin(settings).close()
+
+
+def _refused(settings: KafkaSettings, error: type[Exception] = ConfigError, within_s: float = 6.0) -> str:
+    """What is told by a client that is refused in time, be it an admin client or a member's."""
+    began = time.monotonic()
+    with pytest.raises(error) as raised:
+        TopicAdmin(settings).close()
+    assert time.monotonic() - began < within_s
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+def test_a_wrong_password_is_told(secure: Secure, mechanism: str) -> None:
+    """Credentials that the broker refuses are told at once, by every kind of client, and the password is not."""
+    settings = dataclasses.replace(secure.settings("sasl_ssl", mechanism), password=WRONG)
+    told = _refused(settings, within_s=2)
+    assert "found the credentials refused (" in told
+    assert "expected others: check username and password" in told
+    assert WRONG not in told
+    for make in (
+        lambda: KafkaFeed(settings, FeedSettings("g", ("t",))),
+        lambda: KafkaOutbox(settings, OutboxSettings("t"), lambda: None),
+    ):
+        with pytest.raises(ConfigError, match="credentials refused"):
+            make()
+
+
+def test_a_token_that_is_refused_is_told(secure: Secure) -> None:
+    """An expired token and what is none are told; the token is not."""
+    settings = secure.settings("sasl_ssl", "OAUTHBEARER")
+    for token in (unsecured_token(USER, lifetime_s=-10), "bm9uZQ.bm9uZQ."):
+        told = _refused(dataclasses.replace(settings, token_file=secure.token(token)), within_s=2)
+        assert "found the credentials refused (" in told
+        assert "check the token in token_file" in told
+        assert token not in told
+
+
+def test_a_certificate_that_is_not_trusted_is_told(secure: Secure) -> None:
+    """By whom it is vouched for and whose it is are checked, and which of them was wrong is told."""
+    settings = secure.settings("sasl_ssl", "PLAIN")
+    told = _refused(dataclasses.replace(settings, ca_file=secure.certificates.path("foreign.pem")), within_s=2)
+    assert "certificate of the broker that is not trusted (unable to get local issuer certificate)" in told
+    assert "ca_file" in told
+    elsewhere = dataclasses.replace(settings, bootstrap=(secure.broker.address("SASL_SSL", "127.0.0.1"),))
+    told = _refused(elsewhere, within_s=2)
+    assert "mismatch" in told
+    assert "check_hostname" in told
+    TopicAdmin(dataclasses.replace(elsewhere, check_hostname=False)).close()
+
+
+def test_a_certificate_of_the_client_is_asked_for(secure: Secure) -> None:
+    """To show none, or one that a foreign authority vouches for, is told as that."""
+    settings = secure.settings("ssl")
+    told = _refused(dataclasses.replace(settings, cert_file=None, key_file=None))
+    assert "found no certificate to show, which is asked for there; expected cert_file and key_file" in told
+    path = secure.certificates.path
+    told = _refused(dataclasses.replace(settings, cert_file=path("foreign.pem"), key_file=path("foreign.key")))
+    assert "found the broker refusing this client's certificate" in told
+
+
+@pytest.mark.parametrize(
+    ("listener", "security", "wanted"),
+    [
+        ("SASL_PLAINTEXT", "plaintext", "'sasl_plaintext' and sasl_mechanism out of OAUTHBEARER, PLAIN, SCRAM-SHA-256"),
+        ("SASL_SSL", "plaintext", "'sasl_ssl' and sasl_mechanism out of OAUTHBEARER, PLAIN, SCRAM-SHA-256"),
+        ("SSL", "plaintext", "'ssl', with cert_file and key_file"),
+        ("SASL_SSL", "ssl", "'sasl_ssl' and"),
+        ("SASL_SSL", "sasl_plaintext", "'sasl_ssl' and"),
+        ("SASL_PLAINTEXT", "sasl_ssl", "'sasl_plaintext' and"),
+        ("SASL_PLAINTEXT", "ssl", "'sasl_plaintext' and"),
+        ("SSL", "sasl_ssl", "'ssl', with"),
+        ("PLAINTEXT", "ssl", "'plaintext'"),
+        ("PLAINTEXT", "sasl_ssl", "'plaintext'"),
+        ("PLAINTEXT", "sasl_plaintext", "'plaintext'"),
+    ],
+)
+def test_another_way_of_speaking_is_told(secure: Secure, listener: str, security: str, wanted: str) -> None:
+    """What the broker speaks is found out and told, whatever was spoken to it."""
+    broker = secure.broker
+    bootstrap = broker.bootstrap if listener == "PLAINTEXT" else broker.address(listener)
+    settings = KafkaSettings((bootstrap,))
+    if security != "plaintext":
+        settings = secure.settings(security, "PLAIN")
+    told = _refused(dataclasses.replace(settings, bootstrap=(bootstrap,)))
+    assert f"found security {security!r} in [kafka]" in told
+    assert f"expected {wanted}" in told
+
+
+def test_another_mechanism_is_told(secure: Secure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mechanism that the broker does not take is told with those that it takes."""
+    (tmp_path / "botocore.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    told = _refused(dataclasses.replace(secure.settings("sasl_ssl", "PLAIN"), sasl_mechanism="AWS_MSK_IAM"), within_s=3)
+    assert "found sasl_mechanism AWS_MSK_IAM in [kafka], which is not taken there" in told
+    assert f"expected one of {', '.join(sorted(MECHANISMS))}" in told
+
+
+@pytest.mark.parametrize("security", ["plaintext", "sasl_ssl"])
+def test_a_port_with_no_broker_is_no_answer(secure: Secure, security: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody there, and somebody who says nothing: both may pass by itself."""
+    monkeypatch.setattr(connection, "_BOOTSTRAP_MS", 2_000)
+    settings = KafkaSettings(()) if security == "plaintext" else secure.settings(security, "PLAIN")
+    with socket.socket() as silent, socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(16)
+        for one, reason in ((nobody, "ECONNREFUSED"), (silent, "")):
+            where = f"127.0.0.1:{one.getsockname()[1]}"
+            told = _refused(dataclasses.replace(settings, bootstrap=(where,)), FeedError, within_s=8)
+            assert f"found no answer from {where} (KafkaConnectionError: {where}: " in told
+            assert reason in told
+
+
+def test_one_broker_of_several_is_enough(secure: Secure) -> None:
+    """A bootstrap address that refuses keeps nobody from the others."""
+    settings = secure.settings("sasl_ssl", "PLAIN")
+    others = (secure.broker.address("SASL_SSL", "127.0.0.1"), "127.0.0.1:9")  # the name differs; nobody is there
+    for _ in range(4):
+        TopicAdmin(dataclasses.replace(settings, bootstrap=(*others, *settings.bootstrap))).close()
+    told = _refused(dataclasses.replace(settings, bootstrap=others))
+    assert "mismatch" in told
+
+
+def test_secrets_are_in_no_log(secure: Secure, caplog: pytest.LogCaptureFixture) -> None:
+    """Not even with kafka-python told to log all that it can: neither its options nor what goes over the wire."""
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="kafka")
+    token = unsecured_token(USER)
+    for mechanism in MECHANISMS:
+        settings = secure.settings("sasl_ssl", mechanism)
+        if mechanism == "OAUTHBEARER":
+            settings = dataclasses.replace(settings, token_file=secure.token(token))
+        TopicAdmin(settings).close()
+        _refused(dataclasses.replace(settings, ca_file=secure.certificates.path("foreign.pem")))
+    locked = dataclasses.replace(
+        secure.settings("ssl"), key_file=secure.certificates.path("client-locked.key"), key_password=PASSWORD
+    )
+    TopicAdmin(locked).close()
+    assert "Starting KafkaAdminClient with configuration" in caplog.text
+    assert "Authenticated as alice via SASL" in caplog.text
+    assert PASSWORD not in caplog.text
+    assert PASSWORD.encode().hex() not in caplog.text
+    assert token not in caplog.text
