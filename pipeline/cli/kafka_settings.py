@@ -16,7 +16,7 @@ def settings_from(kafka: KafkaSection, bootstrap: tuple[str, ...] | None = None)
         bootstrap: brokers instead of those configured.
 
     Raises:
-        ConfigError: a secret given twice, or a file of one that cannot be read.
+        ConfigError: a secret given twice, or a file of one that cannot be read or is empty.
     """
     return KafkaSettings(
         bootstrap=bootstrap or kafka.bootstrap,
@@ -42,6 +42,9 @@ def _secret(name: str, value: SecretStr | None, file: str | None) -> str | None:
     if value is not None:
         raise ConfigError(f"[kafka] {name}: found it as well as {name}_file; expected one of them")
     try:
-        return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+        secret = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"[kafka] {name}_file: found no readable file {file}; expected one with the secret") from exc
+    if not secret:
+        raise ConfigError(f"[kafka] {name}_file: found {file} empty; expected the secret in it")
+    return secret
