@@ -18,7 +18,7 @@ from pipeline.adapters.kafka.connection import KafkaSettings, client_options
 from pipeline.adapters.kafka.feed import FeedSettings, KafkaFeed
 from pipeline.adapters.kafka.instance import claim_instance
 from pipeline.adapters.kafka.outbox import KafkaOutbox, OutboxSettings
-from pipeline.adapters.kafka.topics import Finding, TopicAdmin, TopicPlan, TopicSpec
+from pipeline.adapters.kafka.topics import Finding, TopicAdmin, TopicPlan, TopicSpec, topic_matcher
 from pipeline.adapters.logs import LogSettings, configure_logs
 from pipeline.adapters.state.files import FileStateStore
 from pipeline.adapters.state.topic import TopicStateStore
@@ -80,7 +80,7 @@ def require_input(config: Config) -> None:
     """Refuse a configuration that does not say what to read.
 
     Raises:
-        ConfigError: neither topics nor a pattern, or both, or an output that is an input.
+        ConfigError: neither topics nor a pattern, or both, or an output that is an input or would be one.
     """
     chosen = config.input
     if (chosen.topics is None) == (chosen.pattern is None):
@@ -89,6 +89,11 @@ def require_input(config: Config) -> None:
     outputs = {spec.name for spec in topics_wanted(config)}
     if both := outputs.intersection(chosen.topics or ()):
         raise ConfigError(f"[input] topics: found {', '.join(sorted(both))}, which is an output too; expected others")
+    if chosen.pattern is not None and (both := set(filter(topic_matcher(chosen.pattern), outputs))):
+        raise ConfigError(
+            f"[input] pattern: found {chosen.pattern!r}, which matches {', '.join(sorted(both))}, written by the "
+            "service itself; expected a pattern that matches inputs alone"
+        )
 
 
 def serve(config: Config, member: Member) -> int:

@@ -13,7 +13,7 @@ from kafka import errors
 from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from pipeline.adapters.kafka.reaching import ReachingClient
-from pipeline.adapters.kafka.refusals import cause
+from pipeline.adapters.kafka.refusals import cause, no_permission
 from pipeline.errors import ConfigError, FeedError, FencedError
 
 _BOOTSTRAP_MS = 10_000
@@ -262,27 +262,6 @@ def told_as_feed_error(what: str, settings: KafkaSettings | None = None) -> Iter
         raise FeedError(f"{what}: found no such topic ({_text(exc)}); expected it to exist") from exc
     except errors.KafkaError as exc:
         raise FeedError(f"{what}: found {_text(exc)}") from exc
-
-
-_REFUSED_OPERATIONS = {
-    errors.TopicAuthorizationFailedError: "topic",
-    errors.GroupAuthorizationFailedError: "group",
-    errors.TransactionalIdAuthorizationFailedError: "transactional id",
-    errors.ClusterAuthorizationFailedError: "the cluster",
-}
-
-
-def no_permission(error: errors.AuthorizationError, name: str = "") -> str:
-    """What is told of something that ACLs do not allow.
-
-    Args:
-        name: of what was asked for, where the error does not bear it.
-    """
-    kind = _REFUSED_OPERATIONS.get(type(error), type(error).__name__)
-    asked = error.args[0] if error.args and error.args[0] != error.message else name
-    if isinstance(asked, set | frozenset | list | tuple):
-        asked = ", ".join(sorted(map(str, asked)))
-    return f"found no permission for {kind} {asked}".rstrip() + "; expected an ACL that allows it"
 
 
 def _text(error: BaseException) -> str:

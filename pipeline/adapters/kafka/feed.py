@@ -25,7 +25,8 @@ class FeedSettings:
 
     Attributes:
         topics: to read; or else
-        pattern: regular expression of their names.
+        pattern: regular expression of their names, matched from the beginning on as `re.match` does; internal topics
+            never match. Topics made later are found in half a minute. The same as in `topics.topic_matcher`.
         instance: name of a static member.
     """
 

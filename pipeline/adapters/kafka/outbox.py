@@ -10,6 +10,7 @@ from kafka import KafkaProducer, TopicPartition, codec, errors
 from kafka.structs import OffsetAndMetadata
 
 from pipeline.adapters.kafka.connection import KafkaSettings, client_options
+from pipeline.adapters.kafka.refusals import no_permission
 from pipeline.errors import ConfigError, FencedError, TooLongError, TransactionError
 from pipeline.interfaces import Headers
 from pipeline.records import Place, Position
@@ -211,7 +212,7 @@ class KafkaOutbox:
             ) from exc
         except errors.AuthorizationError as exc:
             self._give_up()
-            raise ConfigError(f"Kafka, writing: found no permission ({exc}); expected an ACL that allows it") from exc
+            raise ConfigError(f"Kafka, writing: {no_permission(exc, self._settings.transactional_id)}") from exc
         except (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError) as exc:
             self._give_up()
             where = f"topic {topic}" if topic else "a topic of [output] or [state]"

@@ -17,7 +17,7 @@ from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 
 from pipeline.adapters.kafka.probing import ask
-from pipeline.adapters.kafka.refusals import cause, misfit, refusal
+from pipeline.adapters.kafka.refusals import cause, misfit, no_permission, refusal
 from pipeline.errors import ConfigError
 
 _FIRST_MS = 1_000
@@ -92,6 +92,7 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
     def __init__(self, net: NetworkSelector, **configs: Any) -> None:
         self._last: dict[Any, BaseException] = {}
         self._refused_since: dict[Any, tuple[float, ConfigError]] = {}
+        self._denied: set[str] = set()
         super().__init__(net, **configs)
 
     def bootstrap(self, timeout_ms: float | None = None, refresh: bool = True) -> None:  # noqa: FBT001, FBT002
@@ -137,7 +138,14 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
                 raise refused
 
     def lasting_refusal(self) -> ConfigError | None:
-        """Of a broker that has refused every attempt for a while, told once."""
+        """Of a broker that has refused every attempt for a while, or of a topic that may not be seen; told once.
+
+        Of the latter kafka-python (3.0.12) tells its log alone, and the member waits for ever.
+        """
+        denied = self.cluster.unauthorized_topics
+        if denied and denied is not self._denied:
+            self._denied = denied
+            return ConfigError(f"Kafka: {no_permission(errors.TopicAuthorizationFailedError(denied))}")
         now = time.monotonic()
         for node_id, (since, refused) in list(self._refused_since.items()):
             if self.bootstrapped and now - since > _REFUSED_S:

@@ -21,6 +21,13 @@ _CREDENTIALS = {
     "AWS_MSK_IAM": "the AWS credentials and AWS_DEFAULT_REGION in the environment",
 }
 
+_REFUSED_OPERATIONS = {
+    errors.TopicAuthorizationFailedError: "topic",
+    errors.GroupAuthorizationFailedError: "group",
+    errors.TransactionalIdAuthorizationFailedError: "transactional id",
+    errors.ClusterAuthorizationFailedError: "the cluster",
+}
+
 
 def misfit(spoken: Spoken, config: Mapping[str, Any]) -> str:
     """What is wrong with how a broker is spoken to, given how it wants to be; '' where nothing is."""
@@ -106,3 +113,16 @@ def cause(error: BaseException) -> str:
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]}..."
     return text or type(error).__name__
+
+
+def no_permission(error: errors.AuthorizationError, name: str = "") -> str:
+    """What is told of something that ACLs do not allow.
+
+    Args:
+        name: of what was asked for, where the error does not bear it.
+    """
+    kind = _REFUSED_OPERATIONS.get(type(error), type(error).__name__)
+    asked = error.args[0] if error.args and error.args[0] != error.message else name
+    if isinstance(asked, set | frozenset | list | tuple):
+        asked = ", ".join(sorted(map(str, asked)))
+    return f"found no permission for {kind} {asked}".rstrip() + "; expected an ACL that allows it"

@@ -1,18 +1,18 @@
 """The topics that the service needs: made on request, checked otherwise."""
 
 import re
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, errors
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import TopicAlreadyExistsError
 
 from pipeline.adapters.kafka.connection import KafkaSettings, client_options, told_as_feed_error
 from pipeline.errors import ConfigError
 
+_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+_NO_PERMISSION = "found no permission for it; expected an ACL that allows {}"
 _OVERHEAD_BYTES = 2**12
 _COMPACTION = {
     "cleanup.policy": "compact",
@@ -21,6 +21,7 @@ _COMPACTION = {
     "segment.ms": str(10 * 60 * 1000),
     "delete.retention.ms": str(24 * 3600 * 1000),
 }
+_WILL_NOT = (errors.InvalidTopicError, errors.PolicyViolationError, errors.InvalidConfigurationError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,22 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class _Topic:
+    """What is known of a topic; no settings where they may not be seen."""
+
     partitions: int
     settings: dict[str, str] = field(default_factory=dict)
+
+
+def topic_matcher(pattern: str) -> Callable[[str], object]:
+    """Whether a topic's name matches, as kafka-python's consumers match it: from the beginning on.
+
+    Raises:
+        ConfigError: the pattern is none.
+    """
+    try:
+        return re.compile(pattern).match
+    except re.error as exc:
+        raise ConfigError(f"[input] pattern: found {pattern!r} ({exc}); expected a regular expression") from exc
 
 
 class TopicAdmin:
@@ -88,19 +103,20 @@ class TopicAdmin:
         self._admin.close()
 
     def inputs(self, topics: Sequence[str] | None, pattern: str | None) -> dict[str, int]:
-        """Partitions of each input topic that exists, those of a pattern included.
+        """Partitions of each input topic that exists, those of a pattern included; internal ones match none.
 
         Raises:
-            ConfigError: the pattern is none.
+            ConfigError: the pattern is none, or one of the topics may not be seen.
         """
-        known = self._known()
-        if topics is not None:
-            return {topic: known[topic] for topic in topics if topic in known}
-        try:
-            matches = re.compile(pattern or "").match
-        except re.error as exc:
-            raise ConfigError(f"[input] pattern: found {pattern!r} ({exc}); expected a regular expression") from exc
-        return {topic: count for topic, count in known.items() if matches(topic)}
+        if topics is None:
+            matches = topic_matcher(pattern or "")
+            listed = self._list()
+            return {topic: count for topic, (count, internal) in listed.items() if matches(topic) and not internal}
+        known, denied = self._known(topics)
+        if denied:
+            names = ", ".join(sorted(denied))
+            raise ConfigError(f"topic {names}: {_NO_PERMISSION.format('Describe and Read')}")
+        return {topic: known[topic] for topic in topics if topic in known}
 
     def ensure(
         self, wanted: Sequence[TopicSpec], inputs: Iterable[str], plan: TopicPlan, *, look_only: bool = False
@@ -110,25 +126,28 @@ class TopicAdmin:
         Args:
             look_only: make none, and tell of those that would be made as if they were.
         """
-        known = self._known()
+        known, denied = self._known(spec.name for spec in wanted)
         sources = {name: self._describe(name, known[name]) for name in inputs if name in known}
         partitions = max((topic.partitions for topic in sources.values()), default=1)
         largest = max((int(topic.settings.get("max.message.bytes", 0)) for topic in sources.values()), default=0)
-        findings = []
-        for name, topic in sources.items():
-            if "compact" in topic.settings.get("cleanup.policy", ""):
-                findings.append(Finding("warning", name, (
-                    "found cleanup.policy=compact; expected delete: records that vanish before they are read again "
-                    "after a crash change what comes of it"
-                )))  # fmt: skip
+        findings = [
+            Finding("warning", name, (
+                "found cleanup.policy=compact; expected delete: records that vanish before they are read again "
+                "after a crash change what comes of it"
+            ))
+            for name, topic in sources.items() if "compact" in topic.settings.get("cleanup.policy", "")
+        ]  # fmt: skip
         for spec in wanted:
-            if spec.name in known:
+            if not _NAME.fullmatch(spec.name) or spec.name in {".", ".."}:
+                findings.append(Finding("error", spec.name, (
+                    "found a name that no topic can have; expected letters, digits, '.', '_' and '-', 249 at most"
+                )))  # fmt: skip
+            elif spec.name in known:
                 findings.append(_check(spec, self._describe(spec.name, known[spec.name]), partitions, largest))
+            elif spec.name in denied:
+                findings.append(Finding("error", spec.name, _NO_PERMISSION.format("Describe and Write")))
             elif plan.create:
-                if not look_only:
-                    self._create(spec, partitions, largest, plan)
-                told = "to be made" if look_only else "made"
-                findings.append(Finding("made", spec.name, f"{told} with {partitions} partitions"))
+                findings.append(self._make(spec, partitions, largest, plan, look_only=look_only))
             else:
                 findings.append(Finding("error", spec.name, (
                     f"found no such topic; expected one of {partitions} partitions: make it, or set create = true in "
@@ -136,9 +155,22 @@ class TopicAdmin:
                 )))  # fmt: skip
         return findings
 
-    def _known(self) -> dict[str, int]:
+    def _list(self) -> dict[str, tuple[int, bool]]:
+        """Partitions of every topic, and whether it is one of Kafka's own."""
         with told_as_feed_error("Kafka, listing topics", self._connection):
-            return {topic["name"]: len(topic["partitions"]) for topic in self._admin.describe_topics()}
+            found = self._admin.describe_topics()
+        return {one["name"]: (len(one["partitions"]), one["is_internal"]) for one in found if one["partitions"]}
+
+    def _known(self, names: Iterable[str]) -> tuple[dict[str, int], set[str]]:
+        """Partitions of every topic, and which of those named may not be seen."""
+        known = {name: count for name, (count, _) in self._list().items()}
+        missing = [name for name in names if name not in known and _NAME.fullmatch(name)]
+        if not missing:
+            return known, set()
+        with told_as_feed_error("Kafka, listing topics", self._connection):
+            found = self._admin.describe_topics(missing)
+        refused = errors.TopicAuthorizationFailedError.errno
+        return known, {one["name"] for one in found if one["error_code"] == refused}
 
     def _describe(self, name: str, partitions: int) -> _Topic:
         with told_as_feed_error(f"topic {name}, asking for its settings", self._connection):
@@ -147,26 +179,58 @@ class TopicAdmin:
         told: dict[str, Any] = next(iter(found.get("topic", {}).values()), {})
         return _Topic(partitions, {key: str(entry["value"]) for key, entry in told.items()})
 
-    def _create(self, spec: TopicSpec, partitions: int, largest: int, plan: TopicPlan) -> None:
-        settings = dict(_COMPACTION) if spec.compacted else {
-            "cleanup.policy": "delete", "retention.ms": str(plan.retention_ms),
-        }  # fmt: skip
-        if spec.whole_inputs and largest:
-            settings["max.message.bytes"] = str(largest + _OVERHEAD_BYTES)
+    def _make(self, spec: TopicSpec, partitions: int, largest: int, plan: TopicPlan, *, look_only: bool) -> Finding:
+        if look_only:
+            return Finding("made", spec.name, f"to be made with {partitions} partitions")
         wanted = {
-            spec.name: {
-                "num_partitions": partitions,
-                "replication_factor": plan.replication or -1,
-                "configs": settings,
-            }
+            "num_partitions": partitions,
+            "replication_factor": plan.replication or -1,
+            "configs": _settings(spec, largest, plan),
         }
         with told_as_feed_error(f"topic {spec.name}, making it", self._connection):
-            with suppress(TopicAlreadyExistsError):  # another member was faster
-                self._admin.create_topics(wanted, wait_for_metadata=True)
+            made = self._admin.create_topics({spec.name: wanted}, raise_errors=False)["topics"][0]
+            kind, text = errors.for_code(made["error_code"]), made["error_message"] or ""
+            if kind is errors.TopicAlreadyExistsError:  # another member was faster, or somebody else
+                self._admin.wait_for_topics([spec.name])
+                count, _ = self._list().get(spec.name, (partitions, False))
+                return _check(spec, self._describe(spec.name, count), partitions, largest)
+            if (refused := _refused(kind, text, plan)) is not None:
+                return Finding("error", spec.name, refused)
+            if kind is not errors.NoError:
+                raise kind(text)
             self._admin.wait_for_topics([spec.name])
+        return Finding("made", spec.name, f"made with {partitions} partitions")
+
+
+def _settings(spec: TopicSpec, largest: int, plan: TopicPlan) -> Mapping[str, str]:
+    """What a topic is made with."""
+    settings = dict(_COMPACTION) if spec.compacted else {
+        "cleanup.policy": "delete", "retention.ms": str(plan.retention_ms),
+    }  # fmt: skip
+    if spec.whole_inputs and largest:
+        settings["max.message.bytes"] = str(largest + _OVERHEAD_BYTES)
+    return settings
+
+
+def _refused(kind: type[BaseException], text: str, plan: TopicPlan) -> str | None:
+    """What is told of a topic that the brokers will not make as it is asked for."""
+    if issubclass(kind, errors.AuthorizationError):
+        return (
+            f"found no permission to make it ({text}); expected an ACL that allows Create, or somebody else to make it"
+        )
+    if issubclass(kind, errors.InvalidReplicationFactorError):
+        asked = "the brokers' default" if plan.replication is None else f"replication = {plan.replication} in [output]"
+        return f"found fewer brokers than copies of it, {asked} ({text}); expected no more copies than brokers"
+    if issubclass(kind, _WILL_NOT):
+        return f"found that the brokers will not make it ({text}); expected another name, or somebody else to make it"
+    return None
 
 
 def _check(spec: TopicSpec, topic: _Topic, partitions: int, largest: int) -> Finding:
+    if not topic.settings:
+        return Finding("warning", spec.name, (
+            f"{topic.partitions} partitions; {_NO_PERMISSION.format('DescribeConfigs')}: its settings are not checked"
+        ))  # fmt: skip
     policy = topic.settings.get("cleanup.policy", "")
     if spec.compacted and policy != "compact":
         return Finding("error", spec.name, (

@@ -6,20 +6,30 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import (
+    ACL,
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ResourcePattern,
+    ResourceType,
+)
 
-from pipeline.adapters.kafka import connection
+from pipeline.adapters.kafka import connection, reaching
 from pipeline.adapters.kafka.connection import KafkaSettings
 from pipeline.adapters.kafka.feed import FeedSettings, KafkaFeed
 from pipeline.adapters.kafka.outbox import KafkaOutbox, OutboxSettings
-from pipeline.adapters.kafka.topics import TopicAdmin
+from pipeline.adapters.kafka.topics import TopicAdmin, TopicPlan, TopicSpec
 from pipeline.errors import ConfigError, FeedError
 from pipeline.records import Place, Position
-from tests.kafka_broker import Broker, create_topic
-from tests.kafka_security import MECHANISMS, PASSWORD, USER, Certificates, secure_broker, unsecured_token
+from tests.kafka_broker import Broker, create_topic, send
+from tests.kafka_security import GUEST, MECHANISMS, PASSWORD, USER, Certificates, secure_broker, unsecured_token
 
 pytestmark = pytest.mark.kafka
 
@@ -271,3 +281,123 @@ def test_secrets_are_in_no_log(secure: Secure, caplog: pytest.LogCaptureFixture)
     assert PASSWORD not in caplog.text
     assert PASSWORD.encode().hex() not in caplog.text
     assert token not in caplog.text
+
+
+def _allow(secure: Secure, kind: str, name: str, operation: str) -> None:
+    """The guest may do that from now on."""
+    admin: Any = KafkaAdminClient(bootstrap_servers=secure.broker.bootstrap)
+    try:
+        resource = ResourcePattern(ResourceType[kind], name)
+        acl = ACL(f"User:{GUEST}", "*", ACLOperation[operation], ACLPermissionType.ALLOW, resource)
+        admin.create_acls([acl])
+        deadline = time.monotonic() + 10
+        while not admin.describe_acls(ACLFilter(None, None, acl.operation, acl.permission_type, resource)):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.1)
+    finally:
+        admin.close()
+
+
+def _read(settings: KafkaSettings, group: str, topic: str) -> None:
+    """A message of it, from the beginning, as a member."""
+    member = _Member(settings, FeedSettings(group, (topic,)))
+    try:
+        member.poll_until(lambda: bool(member.held))
+        member.feed.seek(Place(topic, 0), 0)
+        member.poll_until(lambda: bool(member.got))
+    finally:
+        with suppress(FeedError, ConfigError):
+            member.feed.close()
+
+
+def _write(settings: KafkaSettings, transactional_id: str, topic: str) -> None:
+    outbox = KafkaOutbox(settings, OutboxSettings(transactional_id), lambda: None)
+    try:
+        outbox.send(topic, 0, key=b"k", value=b"v")
+        outbox.commit({})
+    finally:
+        outbox.close()
+
+
+def test_what_members_may_not_do_is_told_by_name(secure: Secure) -> None:
+    """Topic, group and transactional id are named in turn, until all is allowed that reading and writing takes."""
+    topic = f"acl-{uuid.uuid4().hex}"
+    group, transactional_id = f"{topic}-group", f"{topic}-id"
+    create_topic(secure.broker.bootstrap, topic)
+    settings = secure.settings("sasl_plaintext", "PLAIN", GUEST)
+
+    def refused(step: Callable[[], object], what: str) -> None:
+        with pytest.raises(ConfigError) as raised:
+            step()
+        assert f"found no permission for {what}; expected an ACL that allows it" in str(raised.value)
+
+    def read() -> None:
+        _read(settings, group, topic)
+
+    def write() -> None:
+        _write(settings, transactional_id, topic)
+
+    refused(read, f"group {group}")
+    refused(write, f"transactional id {transactional_id}")
+    _allow(secure, "GROUP", group, "READ")
+    _allow(secure, "TRANSACTIONAL_ID", transactional_id, "WRITE")
+    refused(read, f"topic {topic}")
+    refused(write, f"topic {topic}")
+    _allow(secure, "TOPIC", topic, "DESCRIBE")
+    refused(read, f"topic {topic}")
+    refused(write, f"topic {topic}")
+    _allow(secure, "TOPIC", topic, "WRITE")
+    write()
+    refused(read, f"topic {topic}")
+    _allow(secure, "TOPIC", topic, "READ")
+    read()
+
+
+def test_topics_that_may_not_be_seen_or_made_are_told(secure: Secure) -> None:
+    """A topic is not taken for missing because it may not be seen, nor for right because its settings may not."""
+    topic = f"acl-{uuid.uuid4().hex}"
+    create_topic(secure.broker.bootstrap, topic)
+    admin = TopicAdmin(secure.settings("sasl_plaintext", "PLAIN", GUEST))
+
+    def found(name: str, *, create: bool) -> tuple[str, str]:
+        plan = TopicPlan(create=create, replication=None, retention_ms=1000)
+        (finding,) = admin.ensure([TopicSpec(name, compacted=True)], [], plan)
+        return finding.level, finding.text
+
+    denied = "found no permission for it; expected an ACL that allows Describe and "
+    try:
+        with pytest.raises(ConfigError, match=f"topic {topic}: {denied}Read"):
+            admin.inputs([topic], None)
+        for create in (True, False):
+            assert found(topic, create=create) == ("error", f"{denied}Write")
+        _allow(secure, "TOPIC", topic, "DESCRIBE")
+        assert admin.inputs([topic], None) == {topic: 1}
+        level, text = found(topic, create=False)
+        assert (level, "expected an ACL that allows DescribeConfigs" in text) == ("warning", True)
+        _allow(secure, "TOPIC", f"{topic}-new", "DESCRIBE")
+        level, text = found(f"{topic}-new", create=True)
+        assert (level, text.startswith("found no permission to make it (")) == ("error", True)
+    finally:
+        admin.close()
+
+
+def test_a_member_whose_token_is_no_longer_taken_is_told(secure: Secure, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that runs out ends a connection, and a member that gets no other is told, instead of waiting for ever."""
+    monkeypatch.setattr(reaching, "_REFUSED_S", 1.0)
+    topic = uuid.uuid4().hex
+    create_topic(secure.broker.bootstrap, topic)
+    path = Path(secure.token(unsecured_token(USER, lifetime_s=3)))
+    settings = dataclasses.replace(secure.settings("sasl_ssl", "OAUTHBEARER"), token_file=str(path))
+    member = _Member(settings, FeedSettings(topic, (topic,)))
+    member.poll_until(lambda: bool(member.held))
+    member.feed.seek(Place(topic, 0), 0)
+    path.write_text(unsecured_token(USER, lifetime_s=6))
+    until = time.monotonic() + 4
+    member.poll_until(lambda: time.monotonic() > until)  # with the new one it goes on
+    with pytest.raises(ConfigError, match="found the credentials refused"):
+        member.poll_until(lambda: False)
+    path.write_text(unsecured_token(USER))
+    send(secure.broker.bootstrap, topic, [(0, b"k", b"v")])
+    member.poll_until(lambda: bool(member.got))  # nothing has come to an end
+    member.feed.close()
