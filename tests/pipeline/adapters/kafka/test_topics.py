@@ -1,6 +1,7 @@
 """Topics made and looked at, against a real broker."""
 
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -187,19 +188,26 @@ def test_a_pattern_matches_what_a_consumer_would_read(topics: Topics) -> None:
     inputs = {topics.make("in"): 1, topics.make("in2"): 1}
     topics.make("other")
     consumer: Any = KafkaConsumer(bootstrap_servers=topics.bootstrap, group_id=topics.prefix)
-    try:
-        for pattern, expected in ((topics.name("in"), inputs), (topics.name("in")[1:], {}), (f"{topics.name('in')}$", {
-            topics.name("in"): 1
-        })):  # fmt: skip
-            assert topics.admin.inputs(None, pattern) == expected
-            consumer.subscribe(pattern=pattern)
-            consumer.poll(500)
-            assert consumer.subscription() == set(expected)
-        everything = topics.admin.inputs(None, ".*")
-        consumer.subscribe(pattern=".*")
+
+    def read_by(pattern: str, wanted: set[str]) -> set[str]:
+        """What a consumer subscribes to, once it has had time to find that."""
+        consumer.subscribe(pattern=pattern)
+        deadline = time.monotonic() + 10
         consumer.poll(500)
+        while consumer.subscription() != wanted and time.monotonic() < deadline:
+            consumer.poll(100)
+        return set(consumer.subscription())
+
+    exactly = {topics.name("in"): 1}
+    try:
+        name = topics.name("in")
+        cases: list[tuple[str, dict[str, int]]] = [(name, inputs), (name[1:], {}), (f"{name}$", exactly)]
+        for pattern, expected in cases:
+            assert topics.admin.inputs(None, pattern) == expected
+            assert read_by(pattern, set(expected)) == set(expected)
+        everything = topics.admin.inputs(None, ".*")
         assert "__consumer_offsets" not in everything
-        assert set(everything) == consumer.subscription() > inputs.keys()
+        assert read_by(".*", set(everything)) == set(everything) > inputs.keys()
     finally:
         consumer.close(autocommit=False)
     assert topics.admin.inputs(["__consumer_offsets"], None)["__consumer_offsets"] > 0
