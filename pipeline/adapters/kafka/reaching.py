@@ -91,7 +91,7 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
 
     def __init__(self, net: NetworkSelector, **configs: Any) -> None:
         self._last: dict[Any, BaseException] = {}
-        self._refused_since: dict[Any, tuple[float, ConfigError]] = {}
+        self._refused: dict[Any, tuple[float, float, ConfigError]] = {}  # first and last time
         self._denied: set[str] = set()
         super().__init__(net, **configs)
 
@@ -103,7 +103,7 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
             KafkaConnectionError: none answers.
         """
         self._last.clear()
-        self._refused_since.clear()
+        self._refused.clear()
         try:
             self._bootstrap(timeout_ms, refresh=refresh)
         except BaseException:
@@ -146,10 +146,9 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
         if denied and denied is not self._denied:
             self._denied = denied
             return ConfigError(f"Kafka: {no_permission(errors.TopicAuthorizationFailedError(denied))}")
-        now = time.monotonic()
-        for node_id, (since, refused) in list(self._refused_since.items()):
-            if self.bootstrapped and now - since > _REFUSED_S:
-                self._refused_since.pop(node_id, None)
+        for node_id, (first, last, refused) in list(self._refused.items()):
+            if self.bootstrapped and last - first > _REFUSED_S:
+                self._refused.pop(node_id, None)
                 return refused
         return None
 
@@ -189,10 +188,11 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
         elif refused is not None or node.node_id not in self._last or not isinstance(error, _LATE):
             self._last[node.node_id] = refused or error
         if refused is None:
-            self._refused_since.pop(node.node_id, None)
+            self._refused.pop(node.node_id, None)
         else:
-            since, _ = self._refused_since.get(node.node_id, (time.monotonic(), refused))
-            self._refused_since[node.node_id] = since, refused
+            now = time.monotonic()
+            first, _, _ = self._refused.get(node.node_id, (now, now, refused))
+            self._refused[node.node_id] = first, now, refused
 
     def _refusals(self) -> Iterator[ConfigError]:
         return (error for error in list(self._last.values()) if isinstance(error, ConfigError))

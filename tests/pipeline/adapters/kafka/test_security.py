@@ -205,9 +205,7 @@ def test_a_certificate_of_the_client_is_asked_for(secure: Secure) -> None:
         ("SASL_SSL", "plaintext", "'sasl_ssl' and sasl_mechanism out of OAUTHBEARER, PLAIN, SCRAM-SHA-256"),
         ("SSL", "plaintext", "'ssl', with cert_file and key_file"),
         ("SASL_SSL", "ssl", "'sasl_ssl' and"),
-        ("SASL_SSL", "sasl_plaintext", "'sasl_ssl' and"),
         ("SASL_PLAINTEXT", "sasl_ssl", "'sasl_plaintext' and"),
-        ("SASL_PLAINTEXT", "ssl", "'sasl_plaintext' and"),
         ("SSL", "sasl_ssl", "'ssl', with"),
         ("PLAINTEXT", "ssl", "'plaintext'"),
         ("PLAINTEXT", "sasl_ssl", "'plaintext'"),
@@ -237,18 +235,17 @@ def test_another_mechanism_is_told(secure: Secure, tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize("security", ["plaintext", "sasl_ssl"])
 def test_a_port_with_no_broker_is_no_answer(secure: Secure, security: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody there, and somebody who says nothing: both may pass by itself."""
-    monkeypatch.setattr(connection, "_BOOTSTRAP_MS", 2_000)
+    """Nobody there, and with TLS somebody who says nothing: it may pass by itself."""
+    monkeypatch.setattr(connection, "_BOOTSTRAP_MS", 1_500)
     settings = KafkaSettings(()) if security == "plaintext" else secure.settings(security, "PLAIN")
-    with socket.socket() as silent, socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        silent.bind(("127.0.0.1", 0))
-        silent.listen(16)
-        for one, reason in ((nobody, "ECONNREFUSED"), (silent, "")):
-            where = f"127.0.0.1:{one.getsockname()[1]}"
-            told = _refused(dataclasses.replace(settings, bootstrap=(where,)), FeedError, within_s=8)
-            assert f"found no answer from {where} (KafkaConnectionError: {where}: " in told
-            assert reason in told
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        if security != "plaintext":
+            one.listen(16)
+        where = f"127.0.0.1:{one.getsockname()[1]}"
+        told = _refused(dataclasses.replace(settings, bootstrap=(where,)), FeedError, within_s=8)
+    assert f"found no answer from {where} (KafkaConnectionError: {where}: " in told
+    assert ("ECONNREFUSED" in told) == (security == "plaintext")
 
 
 def test_one_broker_of_several_is_enough(secure: Secure) -> None:
