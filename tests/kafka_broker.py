@@ -265,6 +265,7 @@ def create_topic(bootstrap: str, name: str, partitions: int = 1, config: Mapping
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
     try:
         admin.create_topics([NewTopic(name, partitions, 1, topic_configs=dict(config or {}))])
+        admin.wait_for_topics([name])
     finally:
         admin.close()
 
