@@ -18,20 +18,21 @@ from pipeline.adapters.kafka.connection import KafkaSettings, client_options
 from pipeline.adapters.kafka.feed import FeedSettings, KafkaFeed
 from pipeline.adapters.kafka.instance import claim_instance
 from pipeline.adapters.kafka.outbox import KafkaOutbox, OutboxSettings
-from pipeline.adapters.kafka.topics import Finding, TopicAdmin, TopicPlan, TopicSpec, topic_matcher
+from pipeline.adapters.kafka.topics import Finding
 from pipeline.adapters.logs import LogSettings, configure_logs
 from pipeline.adapters.state.files import FileStateStore
 from pipeline.adapters.state.topic import TopicStateStore
 from pipeline.cli.kafka_settings import settings_from
 from pipeline.cli.observing import ServiceObserver
 from pipeline.cli.reloading import ConfigWatch, plan_of
+from pipeline.cli.service_topics import ensure_topics, require_input
 from pipeline.cli.signals import ServeSignals
 from pipeline.cli.timeouts import among_themselves, require_sound
 from pipeline.cli.version import driftline_version
 from pipeline.cli.wiring import open_bundle, window_spec
 from pipeline.cli.workshop import EngineWorkshop
 from pipeline.config import Config, Given, environment, load_config
-from pipeline.errors import CheckpointError, ConfigError, DriftlineError
+from pipeline.errors import CheckpointError, DriftlineError
 from pipeline.interfaces import Outbox, StateStore
 from pipeline.records import Batch, Place
 from pipeline.service.loop import Service
@@ -57,43 +58,6 @@ class Member:
     tell_port: Callable[[int], None]
     port: int | None = None
     worker: int | None = None
-
-
-def topics_wanted(config: Config) -> list[TopicSpec]:
-    """The topics that the service writes."""
-    output = config.output
-    wanted = [TopicSpec(output.anomalies), TopicSpec(output.dead_letters, whole_inputs=True)]
-    if output.verdicts is not None:
-        wanted.append(TopicSpec(output.verdicts))
-    if config.state.store == "kafka":
-        wanted.append(TopicSpec(config.state.topic, compacted=True))
-    return wanted
-
-
-def topic_plan(config: Config) -> TopicPlan:
-    """What is made of topics that are missing."""
-    output = config.output
-    return TopicPlan(output.create, output.replication, int(output.retention.total_seconds() * 1000))
-
-
-def require_input(config: Config) -> None:
-    """Refuse a configuration that does not say what to read.
-
-    Raises:
-        ConfigError: neither topics nor a pattern, or both, or an output that is an input or would be one.
-    """
-    chosen = config.input
-    if (chosen.topics is None) == (chosen.pattern is None):
-        found = "neither topics nor pattern" if chosen.topics is None else "topics as well as pattern"
-        raise ConfigError(f'[input]: found {found}; expected one of them, such as topics = ["metrics"]')
-    outputs = {spec.name for spec in topics_wanted(config)}
-    if both := outputs.intersection(chosen.topics or ()):
-        raise ConfigError(f"[input] topics: found {', '.join(sorted(both))}, which is an output too; expected others")
-    if chosen.pattern is not None and (both := set(filter(topic_matcher(chosen.pattern), outputs))):
-        raise ConfigError(
-            f"[input] pattern: found {chosen.pattern!r}, which matches {', '.join(sorted(both))}, written by the "
-            "service itself; expected a pattern that matches inputs alone"
-        )
 
 
 def serve(config: Config, member: Member) -> int:
@@ -122,7 +86,8 @@ def serve(config: Config, member: Member) -> int:
             log.warning("timeouts", detail=text)
         log.info("starting", version=driftline_version(), bundle=bundle.short_id, http=f"{host}:{bound}")
         _compile(workshop)
-        for finding in ensure_topics(config, connection):
+        topics = ensure_topics(config, connection)
+        for finding in topics.findings:
             _tell_finding(log, finding)
         instance = _instance(config, member.worker)
         feed = KafkaFeed(connection, _feed_settings(config, instance))
@@ -144,7 +109,7 @@ def serve(config: Config, member: Member) -> int:
             observer.service.reloads,
             lambda changed: _relog(changed, member.worker),
         )
-        outbox = held.enter_context(_outbox(config, connection, feed, instance))
+        outbox = held.enter_context(_outbox(config, connection, feed, instance, topics.limits))
         store = make_store(config, connection, outbox)
         held.callback(store.close)
         output = config.output
@@ -177,29 +142,6 @@ def load_again(member: Member) -> Config:
     require_sound(config)
     window_spec(config)
     return config
-
-
-def ensure_topics(config: Config, connection: KafkaSettings) -> list[Finding]:
-    """What was found of the topics, having made those that were missing if the configuration says so.
-
-    Raises:
-        ConfigError: one cannot be worked with.
-    """
-    admin = TopicAdmin(connection)
-    try:
-        inputs = admin.inputs(config.input.topics, config.input.pattern)
-        if missing := set(config.input.topics or ()) - inputs.keys():
-            raise ConfigError(
-                f"[input] topics: found no topic {', '.join(sorted(missing))} at {', '.join(connection.bootstrap)}; "
-                "expected it to exist"
-            )
-        findings = admin.ensure(topics_wanted(config), inputs, topic_plan(config))
-    finally:
-        admin.close()
-    for finding in findings:
-        if finding.level == "error":
-            raise ConfigError(f"topic {finding.topic}: {finding.text}")
-    return findings
 
 
 def make_store(config: Config, connection: KafkaSettings, outbox: Outbox) -> StateStore:
@@ -246,7 +188,9 @@ def _feed_settings(config: Config, instance: str | None) -> FeedSettings:
 
 
 @contextmanager
-def _outbox(config: Config, connection: KafkaSettings, feed: KafkaFeed, instance: str | None) -> Iterator[KafkaOutbox]:
+def _outbox(
+    config: Config, connection: KafkaSettings, feed: KafkaFeed, instance: str | None, limits: Mapping[str, int]
+) -> Iterator[KafkaOutbox]:
     kafka = config.kafka
     with ExitStack() as held:
         if instance is not None:
@@ -257,6 +201,7 @@ def _outbox(config: Config, connection: KafkaSettings, feed: KafkaFeed, instance
             transactional_id=name,
             timeout_ms=int(kafka.transaction_timeout.total_seconds() * 1000),
             compression=None if kafka.compression == "none" else kafka.compression,
+            limits=limits,
         )
         outbox = KafkaOutbox(connection, settings, lambda: feed.group_metadata)
         held.callback(outbox.close)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pipeline.adapters.http import serve_http
 from pipeline.adapters.logs import configure_logs
-from pipeline.cli.serving import log_settings, require_input
+from pipeline.cli.service_topics import require_input
+from pipeline.cli.serving import log_settings
 from pipeline.cli.signals import ServeSignals
 from pipeline.cli.timeouts import require_sound
 from pipeline.config import Config

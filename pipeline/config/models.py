@@ -222,7 +222,9 @@ class KafkaSection(Section):
     )
     kerberos_service: str = Field(default="kafka", description="For GSSAPI: the brokers' service.")
     kerberos_domain: str | None = Field(
-        default=None, description="For GSSAPI: the brokers' domain.", examples=["EXAMPLE.COM"]
+        default=None,
+        description="For GSSAPI: host in the brokers' principal, where it is not that of the address.",
+        examples=["kafka.example.com"],
     )
     token_file: str | None = Field(
         default=None,

@@ -1,6 +1,7 @@
 """Transactions: messages and the group's offsets, visible together or not at all."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -156,7 +157,15 @@ class KafkaOutbox:
         raise TooLongError(topic, size, min(limit, LARGEST_MESSAGE))
 
     def _flush(self) -> None:
-        self._producer.flush(self._settings.answer_s)
+        deadline = time.monotonic() + self._settings.answer_s
+        while True:
+            try:
+                self._producer.flush(max(deadline - time.monotonic(), 0.0))
+                break
+            except errors.UnknownError:
+                # kafka-python's (3.0.12) word for a batch that was cut in two to fit, which it goes on sending
+                if time.monotonic() > deadline:
+                    raise
         for future in self._futures:
             if not future.succeeded():
                 raise future.exception or errors.KafkaTimeoutError("a message was not sent in time")

@@ -155,6 +155,11 @@ class TopicAdmin:
                 )))  # fmt: skip
         return findings
 
+    def limits(self, names: Iterable[str]) -> dict[str, int]:
+        """Bytes that each of these topics takes in a message, where that may be seen."""
+        found = {name: self._describe(name, 0).settings.get("max.message.bytes") for name in names}
+        return {name: int(limit) for name, limit in found.items() if limit is not None}
+
     def _list(self) -> dict[str, tuple[int, bool]]:
         """Partitions of every topic, and whether it is one of Kafka's own."""
         with told_as_feed_error("Kafka, listing topics", self._connection):

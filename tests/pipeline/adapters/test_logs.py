@@ -175,11 +175,10 @@ def test_secrets_are_not_told(make: Callable[[], LogSettings]) -> None:
     stream = io.StringIO()
     log = configure_logs(make(), stream)
     settings = KafkaSettings(
-        ("127.0.0.1:1",), security="sasl_plaintext", sasl_mechanism="PLAIN", username="u", password=SECRET,
-        key_password=SECRET,
-    )  # fmt: skip
+        ("127.0.0.1:1",), security="sasl_plaintext", sasl_mechanism="PLAIN", username="u", password=SECRET
+    )
     log.info("starting", settings=repr(settings))
     with pytest.raises(KafkaError):
-        KafkaAdminClient(**client_options(settings), bootstrap_timeout_ms=300)
+        KafkaAdminClient(**client_options(settings) | {"bootstrap_timeout_ms": 300})
     assert "127.0.0.1" in stream.getvalue()
     assert SECRET not in stream.getvalue()

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from pipeline.accounting import Counts
-from pipeline.adapters.metrics import EngineMetrics, serve_metrics
+from pipeline.adapters.metrics import PROBLEM_REASONS, EngineMetrics, serve_metrics
 from pipeline.errors import ConfigError
 from pipeline.records import Disposition, Phase, Severity
 
@@ -93,7 +93,7 @@ def test_conventions(registry: CollectorRegistry) -> None:
     [
         ("driftline_records_total", "disposition", ["scored", "warming", "late", "duplicate", "dead_lettered"]),
         ("driftline_points_total", "disposition", [value.name.lower() for value in Disposition]),
-        ("driftline_problems_total", "reason", ["bad_key", "missing", "non_finite", "not_a_number"]),
+        ("driftline_problems_total", "reason", list(PROBLEM_REASONS)),
         ("driftline_anomalies_total", "severity", [value.name.lower() for value in Severity if value]),
         ("driftline_episode_events_total", "event", ["opened", "worsened", "closed"]),
         ("driftline_lanes", "phase", [value.name.lower() for value in Phase]),

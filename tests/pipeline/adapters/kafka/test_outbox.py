@@ -82,6 +82,19 @@ def test_a_message_that_no_topic_takes_is_told(bootstrap: str) -> None:
     outbox.close()
 
 
+def test_a_batch_that_is_too_long_is_sent_in_parts(bootstrap: str) -> None:
+    """Where messages fit one by one and not together, they arrive in order all the same."""
+    topic = uuid.uuid4().hex
+    create_topic(bootstrap, topic, config={"max.message.bytes": "10000"})
+    outbox = _outbox(bootstrap, topic)
+    sent = [os.urandom(4_000) for _ in range(12)]
+    for value in sent:
+        outbox.send(topic, 0, key=b"k", value=value)
+    outbox.commit({})
+    outbox.close()
+    assert _committed(bootstrap, topic) == sent
+
+
 @pytest.mark.parametrize("compression", [None, "gzip", "snappy", "lz4", "zstd"])
 def test_a_message_known_to_be_too_long_leaves_the_transaction_whole(bootstrap: str, compression: str | None) -> None:
     """Where the limit of a topic is known, what it does not take even compressed is refused before it is sent."""

@@ -234,11 +234,11 @@ def test_outputs_that_match_the_pattern_are_refused(pattern: str, both: str | No
     """At start and by `driftline check`: the service would read what it has written."""
     config = load_config(None, {"input.pattern": Given("-", pattern)}, environ={}).config
     if both is None:
-        assert [level for level, _ in checking._configuration(config, [])] == ["ok"]
+        assert [level for level, _ in checking._configuration(config, checking._Found())] == ["ok"]
         return
     for step in (
-        lambda: serve(config, Member(None, lambda _port: None)),
-        lambda: list(checking._configuration(config, [])),
+        lambda: serve(config, Member(None, {}, lambda _port: None)),
+        lambda: list(checking._configuration(config, checking._Found())),
     ):
         with pytest.raises(ConfigError) as raised:
             step()
