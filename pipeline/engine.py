@@ -6,7 +6,7 @@ It is deterministic: the same records in the same order give the same bits, howe
 any state that `save` gave. Replay and the live service run this very class.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -81,7 +81,7 @@ class EngineState:
 
     arrays: dict[str, NDArray[Any]]
     keys: list[str]
-    spilled: list[tuple[str, bytes]]
+    spilled: Iterable[tuple[str, bytes]]
     clocks: dict[str, dict[str, int]]
 
 
@@ -351,7 +351,10 @@ class PartitionEngine:
         return [*names, *(self.lanes.names[slot] for slot in slots)], (codes + start).astype(np.int32)
 
     def save(self) -> EngineState:
-        """Everything needed to go on after the last record processed, as values that later processing leaves alone."""
+        """Everything needed to go on after the last record processed, as values that later processing leaves alone.
+
+        The evicted keys among it stay readable until the next call.
+        """
         arrays, keys, spilled = self.lanes.save()
         return EngineState(arrays, keys, spilled, {"windows": asdict(self._clock), "silence": asdict(self._silence)})
 

@@ -13,13 +13,16 @@ class Spill(Protocol):
     """Where the rows of evicted keys wait until the key returns."""
 
     def put_many(self, rows: Iterable[tuple[str, bytes]]) -> None:
-        """Keep the rows of each key."""
+        """Keep the rows of each key; `KeyedRows` may be held on to instead of copied."""
 
     def take_many(self, keys: Sequence[str]) -> dict[str, bytes]:
         """Rows of those of the keys that are kept; they are kept no longer."""
 
     def items(self) -> Iterable[tuple[str, bytes]]:
-        """All keys kept, with their rows."""
+        """All keys kept at this moment, in order, with their rows.
+
+        They stay so, whatever is put and taken meanwhile, and can be read until the next call.
+        """
 
 
 class Partition(Protocol):

@@ -161,12 +161,16 @@ class LaneTable:
             array[...] = np.frombuffer(packed, array.dtype, array.size, offset).reshape(array.shape)
             offset += array.nbytes
 
-    def save(self) -> tuple[dict[str, NDArray[Any]], list[str], list[tuple[str, bytes]]]:
-        """(arrays of the rows in use with when each key was last used, keys of the slots, spilled keys)."""
+    def save(self) -> tuple[dict[str, NDArray[Any]], list[str], Iterable[tuple[str, bytes]]]:
+        """(arrays of the rows in use with when each key was last used, keys of the slots, spilled keys).
+
+        All are of this moment, whatever comes later; the spilled keys are left where they are, and can be read until
+        the next call.
+        """
         arrays = {name: array.copy() for name, array in self.used().items()}
         arrays["lanes_last_used"] = self._last_used[: len(self)].copy()
         arrays["lanes_counters"] = np.array([self.evictions, self.returns])
-        return arrays, list(self.names), sorted(self._spill.items())
+        return arrays, list(self.names), self._spill.items()
 
     def load(
         self, arrays: Mapping[str, NDArray[Any]], names: Sequence[str], spilled: Iterable[tuple[str, bytes]]
@@ -183,7 +187,7 @@ class LaneTable:
         self._slots = {key: slot for slot, key in enumerate(self.names)}
         self._last_used[: len(kept)] = last_used[kept]
         for name, array in self.used().items():
-            array[...] = self._by_key(arrays[name])[kept].reshape(array.shape)
+            array[...] = arrays[name] if not surplus else self._by_key(arrays[name])[kept].reshape(array.shape)
         self._spill.put_many(
             (names[slot], b"".join(self._by_key(arrays[name])[slot].tobytes() for name in self.slab))
             for slot in by_use[:surplus].tolist()

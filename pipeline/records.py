@@ -4,7 +4,9 @@ A micro-batch is columnar from the first byte to the last: one array per propert
 which is one field of one record). Nothing here touches the world.
 """
 
-from dataclasses import dataclass, field, replace
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -225,6 +227,24 @@ class RunIdentity(msgspec.Struct, frozen=True):
     source: str
 
 
+class KeyedRows(ABC):
+    """Keys with their rows, in order of the keys, that stay as they are and need not be in memory."""
+
+    @abstractmethod
+    def behind(self, key: str | None) -> list[tuple[str, bytes]]:
+        """The next few behind a key, or the first few; none only where there are no more."""
+
+    @abstractmethod
+    def find(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """Rows of those of the keys that are among them."""
+
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        few = self.behind(None)
+        while few:
+            yield from few
+            few = self.behind(few[-1][0])
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
     """The state of a run behind one record.
@@ -234,11 +254,11 @@ class Checkpoint:
         meta: position, counts, clocks and the like, as JSON can hold them; floats finite.
         arrays: by name, of any shape and of any dtype without Python objects, structured ones included.
         key_names: names of the keys in the arrays, in their order.
-        spilled: evicted keys with their rows.
+        spilled: evicted keys with their rows, in order of the keys; there may be far more than fit into memory.
     """
 
     run: RunIdentity
     meta: dict[str, Any]
     arrays: dict[str, NDArray[Any]]
     key_names: list[str]
-    spilled: list[tuple[str, bytes]] = field(default_factory=list)
+    spilled: Iterable[tuple[str, bytes]] = ()

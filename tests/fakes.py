@@ -44,8 +44,8 @@ class MemorySpill:
         return {key: self.rows.pop(key) for key in keys if key in self.rows}
 
     def items(self) -> Iterable[tuple[str, bytes]]:
-        """All keys kept, with their rows."""
-        return self.rows.items()
+        """All keys kept at this moment, in order, with their rows."""
+        return sorted(self.rows.items())
 
 
 def make_network(layers: int = 1, hidden: int = 6, *, gain: float = 1.0) -> Network:

@@ -18,7 +18,7 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
         ValueError: an array that holds Python objects.
         OSError: the directory cannot be written.
     """
-    parts = encode_checkpoint(checkpoint)
+    parts = encode_checkpoint(checkpoint, directory)
     partial = directory / f"{FILE}.partial"
     with replacing(directory / FILE, partial), partial.open("wb") as file:
         for part in parts:

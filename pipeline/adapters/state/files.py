@@ -5,24 +5,39 @@
 
 No file is ever renamed or changed: an object store will do. A snapshot's folder bears its content's digest, so that two
 writers of the same snapshot write the same, and those of different ones do not meet.
+
+What lies there and is damaged is passed over; a store that cannot be reached is another matter, and raises.
 """
 
+import re
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
 import fsspec
 import msgspec
 
-from pipeline.adapters.state.pages import Mark, Snapshot, cut, join, name, read_mark
+from pipeline.adapters.state.pages import (
+    PREPARE_S,
+    Assembly,
+    DamagedError,
+    Mark,
+    Snapshot,
+    Steps,
+    cut,
+    name,
+    read_mark,
+    weight,
+)
 from pipeline.errors import CheckpointError, ConfigError
 from pipeline.records import Checkpoint, Place
 
 _KEPT = 2
 _MARK = "complete.json"
+_FOLDER = re.compile(r"\d{20}-[0-9a-f]{12}")
+_WRITE_S = 0.5
 
 
 class FileStateStore:
@@ -47,9 +62,9 @@ class FileStateStore:
         """See `pipeline.interfaces.StateStore`."""
         return _Writer(self, place, cut(offset, state))
 
-    def reader(self, place: Place, at_most: int, note: str) -> "_Reader":  # noqa: ARG002  a folder needs no hint
+    def reader(self, place: Place, at_most: int, note: str) -> "_Reader":
         """See `pipeline.interfaces.StateStore`."""
-        return _Reader(self, place, at_most)
+        return _Reader(self, place, at_most, note)
 
     def forget(self, place: Place) -> None:
         """Nothing is known but what lies there."""
@@ -76,17 +91,23 @@ class FileStateStore:
         return "/".join([self._root.rstrip("/"), *safe])
 
     def snapshots(self, place: Place) -> list[str]:
-        """Folders of the snapshots of a partition, oldest first."""
+        """Folders of the snapshots of a partition, complete or not, oldest first; nothing else that may lie there."""
         with self.told(place):
             folder = self.folder(place)
             self._files.invalidate_cache()
-            if not self._files.exists(folder):
+            try:
+                found = self._files.ls(folder, detail=False)
+            except FileNotFoundError:
                 return []
-            return sorted(str(path).rstrip("/") for path in self._files.ls(folder, detail=False))
+            names = sorted({str(path).rstrip("/").rpartition("/")[2] for path in found})
+            return [f"{folder}/{one}" for one in names if _FOLDER.fullmatch(one)]
 
-    def is_complete(self, snapshot: str) -> bool:
-        """Whether it has its mark."""
-        return bool(self._files.exists(f"{snapshot}/{_MARK}"))
+    def mark(self, snapshot: str) -> bytes:
+        """Of a snapshot; empty for one that is not complete, as its writer was interrupted."""
+        try:
+            return self.get(f"{snapshot}/{_MARK}")
+        except FileNotFoundError:
+            return b""
 
     def put(self, path: str, content: bytes) -> None:
         """Write a file."""
@@ -98,10 +119,11 @@ class FileStateStore:
         return bytes(self._files.cat_file(path))
 
     def remove(self, snapshot: str) -> None:
-        """Remove a snapshot, its mark first."""
-        if self.is_complete(snapshot):
+        """Remove a snapshot, its mark first; another writer may be about it too."""
+        with suppress(FileNotFoundError):
             self._files.rm_file(f"{snapshot}/{_MARK}")
-        self._files.rm(snapshot, recursive=True)
+        with suppress(FileNotFoundError):
+            self._files.rm(snapshot, recursive=True)
 
     @contextmanager
     def told(self, place: Place) -> Iterator[None]:
@@ -125,32 +147,39 @@ class _Writer:
         self._store = store
         self._place = place
         self._snapshot = snapshot
-        self._folder = f"{store.folder(place)}/{_folder_name(snapshot.mark)}"
         self._written = 0
 
     def write(self, max_bytes: int) -> bool:
-        """See `pipeline.interfaces.SnapshotWriter`."""
+        """See `pipeline.interfaces.SnapshotWriter`; not for longer than a moment, as a store may be far away."""
+        if not self._snapshot.prepare(PREPARE_S):
+            return False
+        deadline = time.monotonic() + _WRITE_S
+        mark = self._snapshot.mark
+        folder = f"{self._store.folder(self._place)}/{_folder_name(mark)}"
         with self._store.told(self._place):
             left = max_bytes
             while left > 0:
                 page = next(self._snapshot.pages, None)
                 if page is None:
-                    self._store.put(f"{self._folder}/{_MARK}", msgspec.json.encode(self._snapshot.mark))
-                    self._clean()
+                    self._store.put(f"{folder}/{_MARK}", msgspec.json.encode(mark))
+                    self._clean(folder)
                     return True
-                self._store.put(f"{self._folder}/page-{self._written:05d}.zst", page)
+                self._store.put(f"{folder}/{_page_name(self._written)}", page)
                 self._written += 1
-                left -= len(page)
+                left -= weight(page)
+                if time.monotonic() > deadline:
+                    break
         return False
 
-    def _clean(self) -> None:
+    def _clean(self, mine: str) -> None:
         """Remove what is older than the newest few complete ones."""
-        older = [one for one in self._store.snapshots(self._place) if one < self._folder]
-        complete = [one for one in older if self._store.is_complete(one)]
-        oldest_kept = complete[-(_KEPT - 1)] if len(complete) >= _KEPT - 1 else ""
-        for one in older:
-            if one < oldest_kept:
+        older = [one for one in self._store.snapshots(self._place) if one < mine]
+        complete = 1
+        for one in reversed(older):
+            if complete >= _KEPT:
                 self._store.remove(one)
+            elif self._store.mark(one):
+                complete += 1
 
     def note(self) -> str:
         """See `pipeline.interfaces.SnapshotWriter`."""
@@ -158,54 +187,76 @@ class _Writer:
 
 
 class _Reader:
-    """Fulfils `pipeline.interfaces.SnapshotReader`."""
+    """Fulfils `pipeline.interfaces.SnapshotReader`: first that of the note, then the newest."""
 
-    def __init__(self, store: FileStateStore, place: Place, at_most: int) -> None:
+    def __init__(self, store: FileStateStore, place: Place, at_most: int, note: str) -> None:
         self._store = store
         self._place = place
         self._at_most = at_most
+        self._note = note
         self._waiting: list[str] | None = None
+        self._assembly: Assembly | None = None
         self._mark: Mark | None = None
-        self._pages: list[bytes] = []
+        self._last: Steps[Checkpoint] | None = None
         self._found: tuple[Checkpoint, int] | None = None
         self._damages: list[str] = []
 
     def read(self, budget_s: float) -> bool:
-        """See `pipeline.interfaces.SnapshotReader`."""
+        """See `pipeline.interfaces.SnapshotReader`.
+
+        Raises:
+            CheckpointError: the store cannot be reached, which says nothing of what lies there.
+        """
         deadline = time.monotonic() + budget_s
         if self._waiting is None:
-            self._waiting = self._store.snapshots(self._place)
+            self._waiting = self._list()
         while self._waiting and self._found is None:
-            if time.monotonic() > deadline:
+            left_s = deadline - time.monotonic()
+            if left_s < 0:
                 return False
             try:
                 with self._store.told(self._place):
-                    self._go_on(self._waiting[-1])
-            except CheckpointError as exc:
+                    self._go_on(self._waiting[-1], left_s)
+            except DamagedError as exc:
                 self._damages.append(str(exc))
                 self._leave()
         return True
 
-    def _go_on(self, snapshot: str) -> None:
+    def _list(self) -> list[str]:
+        """Folders to look at, the best one last."""
+        found = self._store.snapshots(self._place)
+        found = [one for one in found if _offset(one) <= self._at_most]
+        return sorted(found, key=lambda one: _is_of(one, self._note))
+
+    def _go_on(self, snapshot: str, budget_s: float) -> None:
         """Read the mark, a page, or put all together."""
-        waiting: Any = self._waiting
-        if self._mark is None:
-            ahead = int(snapshot.rpartition("/")[2].partition("-")[0]) > self._at_most
-            if ahead or not self._store.is_complete(snapshot):
-                waiting.pop()
+        if self._mark is None or self._assembly is None:
+            content = self._store.mark(snapshot)
+            if not content:
+                self._leave()
                 return
-            self._mark = read_mark(snapshot, self._store.get(f"{snapshot}/{_MARK}"))
-        elif len(self._pages) < self._mark.pages:
-            self._pages.append(self._store.get(f"{snapshot}/page-{len(self._pages):05d}.zst"))
+            self._mark = read_mark(snapshot, content)
+            if f"{_folder_name(self._mark)}" != snapshot.rpartition("/")[2]:
+                raise DamagedError(f"{snapshot}: found the mark of snapshot {self._mark.id}; expected its own")
+            self._assembly = Assembly(snapshot, self._mark)
+        elif self._assembly.pages < self._mark.pages:
+            path = f"{snapshot}/{_page_name(self._assembly.pages)}"
+            try:
+                page = self._store.get(path)
+            except FileNotFoundError as exc:
+                raise DamagedError(f"{path}: found no such page; expected {self._mark.pages} of them") from exc
+            self._assembly.add(page)
         else:
-            self._found = join(snapshot, self._mark, self._pages), self._mark.offset
-            self._pages = []
+            self._last = self._last or Steps(self._assembly.finish())
+            if self._last.go_on(budget_s):
+                self._found = self._last.result(), self._mark.offset
+                self._assembly = self._last = None
 
     def _leave(self) -> None:
-        """Pass over a damaged one."""
+        """Pass over one."""
         if self._waiting:
             self._waiting.pop()
-        self._mark, self._pages = None, []
+        self._mark = self._assembly = self._last = None
 
     def found(self) -> tuple[Checkpoint, int] | None:
         """See `pipeline.interfaces.SnapshotReader`."""
@@ -218,3 +269,16 @@ class _Reader:
 
 def _folder_name(mark: Mark) -> str:
     return f"{mark.offset:020d}-{mark.digest[:12]}"
+
+
+def _page_name(number: int) -> str:
+    return f"page-{number:05d}.zst"
+
+
+def _offset(snapshot: str) -> int:
+    return int(snapshot.rpartition("/")[2].partition("-")[0])
+
+
+def _is_of(snapshot: str, note: str) -> bool:
+    """Whether a writer's note is of this snapshot."""
+    return f"{_offset(snapshot)}-{snapshot.rpartition('-')[2]}" == note

@@ -17,6 +17,7 @@ from pipeline.errors import LossError
 from pipeline.records import Place
 from pipeline.service.loop import Service
 from pipeline.service.plan import ServicePlan, Topics
+from pipeline.service.task import Note
 from tests.pipeline.service.fakes import Crash, MemoryFeed, MemoryLog, MemoryOutbox, Notes, TestWorkshop, Trap, point
 
 PLACES = [Place("in", 0), Place("in", 1)]
@@ -342,7 +343,7 @@ def test_lost_state_stops_or_is_told(tmp_path: Path) -> None:
 
 
 def test_a_damaged_snapshot_is_told_and_the_one_before_serves(whole: Whole, tmp_path: Path) -> None:
-    """Damage is told and costs only time: the snapshot before and the records behind it give the same bits."""
+    """Damage is told and costs only time: another snapshot and the records behind it give the same bits."""
     log = _log()
     with pytest.raises(Crash):
         Run(log, _files(tmp_path), Trap(33), snapshot_interval_s=3.0).drain()
@@ -351,7 +352,8 @@ def test_a_damaged_snapshot_is_told_and_the_one_before_serves(whole: Whole, tmp_
         complete = [one for one in sorted((tmp_path / "group" / "in" / str(place.partition)).iterdir())
                     if (one / "complete.json").exists()]  # fmt: skip
         if len(complete) > 1:
-            page = complete[-1] / "page-00000.zst"
+            offset, _, digest = Note.read(log.committed[place].note).snapshot.partition("-")
+            page = complete[0].parent / f"{int(offset):020d}-{digest}" / "page-00000.zst"
             content = bytearray(page.read_bytes())
             content[len(content) // 2] ^= 1
             page.write_bytes(content)

@@ -84,7 +84,7 @@ def test_suspend(tmp_path: Path, expected: dict[str, bytes]) -> None:
         assert outputs.resumed.arrays.keys() == {"rows"}
         np.testing.assert_array_equal(outputs.resumed.arrays["rows"], [300])
         assert outputs.resumed.key_names == ["key-0"]
-        assert outputs.resumed.spilled == [("key-1", b"\x01\x02")]
+        assert list(outputs.resumed.spilled) == [("key-1", b"\x01\x02")]
         add_rows(outputs, 300, ROWS)
         outputs.finish()
     assert contents(tmp_path) == expected
