@@ -211,16 +211,15 @@ class _Reader:
         if self._waiting is None:
             self._waiting = self._list()
         while self._waiting and self._found is None:
-            left_s = deadline - time.monotonic()
-            if left_s < 0:
-                return False
             try:
                 with self._store.told(self._place):
-                    self._go_on(self._waiting[-1], left_s)
+                    self._go_on(self._waiting[-1], deadline - time.monotonic())
             except DamagedError as exc:
                 self._damages.append(str(exc))
                 self._leave()
-        return True
+            if time.monotonic() > deadline:
+                break
+        return not self._waiting or self._found is not None
 
     def _list(self) -> list[str]:
         """Folders to look at, the best one last."""

@@ -1,7 +1,7 @@
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -9,84 +9,26 @@ from kafka import KafkaConsumer
 
 from pipeline.adapters.kafka.connection import KafkaSettings
 from pipeline.adapters.kafka.outbox import KafkaOutbox, OutboxSettings
+from pipeline.adapters.spill import SqliteSpill
 from pipeline.adapters.state.files import FileStateStore
 from pipeline.adapters.state.pages import PAGE_BYTES
 from pipeline.adapters.state.topic import TopicStateStore
-from pipeline.codec.checkpoints import encode_checkpoint
 from pipeline.errors import CheckpointError, ConfigError, TransactionError
-from pipeline.interfaces import StateStore
+from pipeline.lanes import LaneTable
 from pipeline.records import Checkpoint, Place, RunIdentity
 from tests.kafka_broker import create_topic
-
-PLACE = Place("in", 1)
-ANYWHERE = 2**60
-
-
-def _state(seed: int, size: int = 3 * PAGE_BYTES) -> Checkpoint:
-    rng = np.random.default_rng(seed)
-    return Checkpoint(
-        RunIdentity("c0ffee", "b1", "in/1"), {"position": seed}, {"rows": rng.integers(0, 99, size // 8)}, ["a", "b"],
-        [("c", b"xyz")],
-    )  # fmt: skip
-
-
-def _bytes(state: Checkpoint) -> bytes:
-    return b"".join(bytes(part) for part in encode_checkpoint(state))
-
-
-class Bench:
-    """A store, and how to commit what it writes and to find it again from afresh."""
-
-    def __init__(self, make: Callable[[], tuple[StateStore, Callable[[], None], Callable[[], None]]]) -> None:
-        self.make = make
-        self.store, self.commit, self.abort = make()
-
-    def write(self, offset: int, seed: int, *, size: int = 3 * PAGE_BYTES) -> str:
-        """The note of a snapshot, complete and committed."""
-        writer = self.store.writer(PLACE, offset, _state(seed, size))
-        while not writer.write(PAGE_BYTES // 4):
-            self.commit()
-        self.commit()
-        return writer.note()
-
-    def read(self, at_most: int = ANYWHERE, note: str = "") -> tuple[int | None, bytes, list[str]]:
-        """(offset, content, damages) as another process finds them."""
-        store, _, _ = self.make()
-        reader = store.reader(PLACE, at_most, note)
-        while not reader.read(0.05):
-            pass
-        found = reader.found()
-        return (
-            (None, b"", list(reader.damages()))
-            if found is None
-            else (found[1], _bytes(found[0]), list(reader.damages()))
-        )
+from tests.pipeline.adapters.state.bench import ANYWHERE, PLACE, Bench, content_of, make_state, read_all, topic_bench
 
 
 @pytest.fixture(params=["memory", "file", pytest.param("topic", marks=pytest.mark.kafka)])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     """A store of each kind."""
-    name = uuid.uuid4().hex
-    if request.param != "topic":
-        url = f"memory://{name}" if request.param == "memory" else f"file://{tmp_path}/state"
-        yield Bench(lambda: (FileStateStore(url, "a group/1"), lambda: None, lambda: None))
+    if request.param == "topic":
+        with topic_bench(request.getfixturevalue("bootstrap")) as made:
+            yield made
         return
-    bootstrap = request.getfixturevalue("bootstrap")
-    create_topic(bootstrap, name, 2, {"cleanup.policy": "compact"})
-    connection = KafkaSettings((bootstrap,))
-    held: list[KafkaOutbox] = []
-
-    def consumer() -> Any:
-        return KafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False)
-
-    def make() -> tuple[StateStore, Callable[[], None], Callable[[], None]]:
-        outbox = KafkaOutbox(connection, OutboxSettings(f"{name}-{len(held)}"), lambda: None)
-        held.append(outbox)
-        return TopicStateStore(outbox, name, "group", consumer), lambda: outbox.commit({}), outbox.abort
-
-    yield Bench(make)
-    for outbox in held:
-        outbox.close()
+    url = f"memory://{uuid.uuid4().hex}" if request.param == "memory" else f"file://{tmp_path}/state"
+    yield Bench(lambda: (FileStateStore(url, "a group/1"), lambda: None, lambda: None))
 
 
 def test_the_newest_snapshot_that_is_not_ahead_comes_back(bench: Bench) -> None:
@@ -96,45 +38,70 @@ def test_the_newest_snapshot_that_is_not_ahead_comes_back(bench: Bench) -> None:
     bench.write(200, 2)
     note = bench.write(300, 3, size=PAGE_BYTES)
     for hint in ("", note, "7-9", "nonsense"):
-        assert bench.read(note=hint) == (300, _bytes(_state(3, PAGE_BYTES)), [])
-    assert bench.read(299, note) == (200, _bytes(_state(2)), [])
+        assert bench.read(note=hint) == (300, content_of(make_state(3, PAGE_BYTES)), [])
+    assert bench.read(299, note) == (200, content_of(make_state(2)), [])
     assert bench.read(199) == (None, b"", [])
 
 
 def test_an_unfinished_snapshot_is_passed_over(bench: Bench) -> None:
     """A writer that stops half way leaves the snapshot before it as it was, and the next one can be written."""
     bench.write(100, 1)
-    writer = bench.store.writer(PLACE, 200, _state(2))
+    writer = bench.store.writer(PLACE, 200, make_state(2))
     assert not writer.write(1)
     bench.commit()
-    assert bench.read() == (100, _bytes(_state(1)), [])
+    assert bench.read() == (100, content_of(make_state(1)), [])
     bench.abort()
     bench.store.forget(PLACE)
-    again = Bench(bench.make)
-    reader = again.store.reader(PLACE, ANYWHERE, "")
-    while not reader.read(1.0):
-        pass
+    again = bench.restart("")
     again.write(300, 3)
-    assert again.read() == (300, _bytes(_state(3)), [])
+    assert again.read() == (300, content_of(make_state(3)), [])
 
 
 def test_what_is_not_committed_does_not_count(bench: Bench) -> None:
     """A snapshot sent with a transaction that is aborted is not there."""
     bench.write(100, 1)
-    writer = bench.store.writer(PLACE, 200, _state(2))
+    writer = bench.store.writer(PLACE, 200, make_state(2))
     assert writer.write(2**30)
     bench.abort()
     expected = (100, 1) if isinstance(bench.store, TopicStateStore) else (200, 2)
-    assert bench.read() == (expected[0], _bytes(_state(expected[1])), [])
+    assert bench.read() == (expected[0], content_of(make_state(expected[1])), [])
 
 
 def test_partitions_do_not_see_one_another(bench: Bench) -> None:
     """The state of another topic's partition of the same number is not mistaken for it."""
     bench.write(100, 1)
-    reader = bench.store.reader(Place("other", 1), ANYWHERE, "")
-    while not reader.read(1.0):
-        pass
-    assert reader.found() is None
+    assert read_all(bench.store.reader(Place("other", 1), ANYWHERE, "")) == (None, b"", [])
+
+
+def test_a_snapshot_is_of_its_moment(bench: Bench, tmp_path: Path) -> None:
+    """Whatever is evicted and comes back while it is written, it is the state it began with, and so is what is read."""
+    row = np.dtype([("ring", "f4", (50,))])
+    with SqliteSpill(tmp_path) as spill, SqliteSpill(tmp_path) as other:
+        table = LaneTable(row, 1, 1000, spill)
+        before = {f"key-{n:05d}": np.full(50, n, "f4").tobytes() for n in range(8000)}
+        spill.put_many(before.items())
+        arrays, keys, spilled = table.save()
+        state = Checkpoint(RunIdentity("", "", ""), {}, arrays, keys, spilled)
+        writer = bench.store.writer(PLACE, 7, state)
+        taken, names = 0, list(before)
+        with patch.multiple(f"{bench.store.__module__}", PREPARE_S=0.0):
+            while not writer.write(1):
+                bench.commit()
+                for _ in range(10):
+                    spill.take_many(names[taken : taken + 50])
+                    spill.put_many([(f"key-{taken:05d}-new", b"new"), (names[-taken - 1], b"changed")])
+                    taken = (taken + 50) % 7000
+        bench.commit()
+        assert taken
+        reader = bench.make()[0].reader(PLACE, ANYWHERE, writer.note())
+        while not reader.read(0.0):
+            pass
+        found = reader.found()
+        assert found is not None
+        again = LaneTable(row, 1, 1000, other)
+        again.load(found[0].arrays, found[0].key_names, found[0].spilled)
+        assert other.take_many(["key-00007"]) == {"key-00007": before.pop("key-00007")}
+        assert dict(other.items()) == before
 
 
 def test_damage_is_told_and_the_snapshot_before_is_taken(tmp_path: Path) -> None:
@@ -152,14 +119,14 @@ def test_damage_is_told_and_the_snapshot_before_is_taken(tmp_path: Path) -> None
             content[len(content) // 2] ^= 8
             (newest / harm).write_bytes(content)
         offset, content_found, damages = bench.read()
-        assert (offset, content_found) == (100, _bytes(_state(1)))
+        assert (offset, content_found) == (100, content_of(make_state(1)))
         assert len(damages) == 1
 
 
 def test_only_two_snapshots_are_kept(tmp_path: Path) -> None:
     """Older ones are removed, unfinished ones among them."""
     bench = Bench(lambda: (FileStateStore(f"file://{tmp_path}", "g"), lambda: None, lambda: None))
-    bench.store.writer(PLACE, 50, _state(9)).write(1)
+    bench.store.writer(PLACE, 50, make_state(9)).write(1)
     for offset in (100, 200, 300):
         bench.write(offset, offset)
     names = sorted(one.name for one in (tmp_path / "g" / "in" / "1").iterdir())
@@ -171,7 +138,7 @@ def test_stores_that_cannot_be_had_are_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"\[state\] store: found 'nonsense://x'"):
         FileStateStore("nonsense://x", "g")
     (tmp_path / "file").write_text("")
-    writer = FileStateStore(f"file://{tmp_path}/file", "g").writer(PLACE, 1, _state(1))
+    writer = FileStateStore(f"file://{tmp_path}/file", "g").writer(PLACE, 1, make_state(1))
     with pytest.raises(CheckpointError, match="expected a folder to read and write"):
         writer.write(1)
 
