@@ -231,16 +231,17 @@ class _Slot:
             self._pages.pop(int(what), None)
         else:
             snapshot = dict(message.headers).get(_ID, b"").decode(errors="replace")
-            self._pages[int(what)] = (snapshot, len(message.value))
+            page = message.value[:_ROOM_BYTES]  # a longer one is none, and must not reach into the next
+            self._pages[int(what)] = (snapshot, len(page))
             with no_room_told():
                 self._file.seek(int(what) * _ROOM_BYTES)
-                self._file.write(message.value[:_ROOM_BYTES])
+                self._file.write(page)
 
     def pages_of(self, mark: Mark) -> Iterator[bytes]:
         """The pages of a snapshot, as far as they are there."""
         for number in range(mark.pages):
             snapshot, length = self._pages.get(number, ("", 0))
-            if snapshot == mark.id and length <= _ROOM_BYTES:
+            if snapshot == mark.id:
                 self._file.seek(number * _ROOM_BYTES)
                 yield self._file.read(length)
 

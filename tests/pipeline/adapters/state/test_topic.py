@@ -182,6 +182,7 @@ def test_a_reader_that_is_given_up_lets_go_of_its_connection(bench: TopicBench) 
     for _ in range(2):
         bench.store.reader(PLACE, ANYWHERE, "").read(0.0)
     bench.store.forget(PLACE)
+    assert [one._closed for one in bench.consumers[count:]] == [True] * 2
     bench.store.reader(Place("in", 3), ANYWHERE, "").read(0.0)
     bench.store.close()
     assert [one._closed for one in bench.consumers[count:]] == [True] * 3
