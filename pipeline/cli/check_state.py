@@ -64,12 +64,9 @@ def topic(config: Config, connection: KafkaSettings, *, exists: bool) -> Iterato
         yield "info", f"topic {name}: not there yet"
         return
     with told_as_feed_error(f"topic {name}, reading", connection):
-        consumer, where, first, _ = _topic_store(config, connection).open(Place("", 0))
-        try:
+        with _topic_store(config, connection).open(Place("", 0)) as (consumer, where, first, _):
             consumer.seek(where, first)
             consumer.poll(timeout_ms=500, max_records=1)
-        finally:
-            consumer.close(autocommit=False)
     yield "ok", f"topic {name}: read"
 
 

@@ -39,6 +39,9 @@ from pipeline.service.loop import Service
 from pipeline.service.plan import Topics
 
 _WARM_UP = Place("", 0)
+_SWITCH_S = 1e-4
+"""The scoring thread lets go of the interpreter's lock at every step in native code; by Python's default of 5 ms it
+would wait that long for each next step, and nothing of polling and scoring would overlap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,7 @@ def serve(config: Config, member: Member) -> int:
             reload=watch,
             stop=signals.stopping,
         )
+        sys.setswitchinterval(_SWITCH_S)
         gc.freeze()  # what is there by now stays, and need not be looked through again and again
         service.run()
         log.info("stopped")
