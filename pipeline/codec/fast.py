@@ -1,150 +1,171 @@
-"""The fast way for messages that are flat JSON objects: decoded into structs, and a whole call turned into columns."""
+"""The fast way for JSON: objects decoded into structs, and the rows of a whole call turned into columns."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.codec.columns import Record, Unusable
+from pipeline.codec.columns import Record, Unusable, put
 from pipeline.codec.formats import LONGEST_KEY, MessageFormat, RawMessage
-from pipeline.codec.times import LATEST_MS, TimeError, range_of, time_us
-from pipeline.records import Batch, Problem
+from pipeline.codec.rows import Rows
+from pipeline.codec.times import END_MS, iso_us, whole_us
+from pipeline.records import POINTS_PER_MESSAGE, Batch
 
-_LARGEST = 2**63 - 1
-_NO_CODE = -1
-_MICROSECONDS = {"s": 10**6, "ms": 10**3, "us": 1}
+_NO_CODE = _NO_TIME = -1
 _BAD = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)
 
 
-def is_flat(layout: MessageFormat) -> bool:
-    """Whether no field is named by a path, and none twice."""
-    given = [name for name in (*layout.value_fields, layout.time_field, layout.key_field) if name]
-    return not any("." in name for name in given) and len(set(given)) == len(given)
+class _Taken(NamedTuple):
+    """What the messages of a call hold.
+
+    Attributes:
+        rows: those of the messages that were not declined.
+        counts: points of each message.
+        records: what became of the other points, by place in the batch.
+    """
+
+    rows: list[Any]
+    counts: NDArray[np.int64]
+    records: dict[int, Record | Unusable]
 
 
-class FastObjects:
-    """Decodes objects in which every field is there and of the right type; declines all others.
+class FastJson:
+    """Decodes messages in which all that is asked for is of its type, or a value and missing; declines all others.
 
     Args:
-        layout: flat.
-        unit: of times.
-        detected: whether the unit was found out from a record.
+        rows: how objects become rows.
+        unit: of times; None only where they are not in the content.
         thorough: what becomes of a message that is declined.
     """
 
     def __init__(
         self,
         layout: MessageFormat,
-        unit: str,
-        *,
-        detected: bool,
-        thorough: Callable[[RawMessage], Record | Unusable],
+        rows: Rows,
+        unit: str | None,
+        thorough: Callable[[RawMessage], list[Record | Unusable]],
     ) -> None:
-        self._width = len(layout.value_fields)
-        self._longest = layout.max_message_bytes
-        self._with_time, self._with_key = layout.time_field is not None, layout.key_field is not None
+        self._rows = rows
         self._unit = unit
-        self._detected = detected
         self._thorough = thorough
-        fields: list[tuple[str, Any]] = [(f"v{index}", float) for index in range(self._width)]
-        names = {f"v{index}": name for index, name in enumerate(layout.value_fields)}
-        blank: dict[str, Any] = dict.fromkeys(names, np.nan)
-        if layout.time_field is not None:
-            fields.append(("t", self._type_of_times()))
-            names["t"], blank["t"] = layout.time_field, "" if unit == "iso" else 0
-        if layout.key_field is not None:
-            fields.append(("k", str))
-            names["k"], blank["k"] = layout.key_field, ""
-        row = msgspec.defstruct("Row", fields, rename=names, gc=False)
-        self._decode = msgspec.json.Decoder(row).decode
-        self._blank = row(**blank)
-
-    def _type_of_times(self) -> Any:
-        """Numbers outside of the unit's range are declined; so are all below 0, which are rare."""
-        if self._unit == "iso":
-            return str
-        least, limit = range_of(self._unit, detected=self._detected)
-        return Annotated[int, msgspec.Meta(ge=max(least, 0), le=min(limit - 1, _LARGEST))]
+        self._longest = layout.max_message_bytes
+        self._per_message = layout.points_per_message
+        self._decode = _DECODERS[layout.kind](rows.row)
+        self._take = self._take_objects if layout.kind == "json" else self._take_many
 
     def decode(self, messages: Sequence[RawMessage]) -> Batch:
         """See `pipeline.codec.formats.Decoder.decode`."""
-        rows, declined = self._rows(messages)
-        names, codes = self._keys(messages, rows)
-        times = self._times(messages, rows, declined)
-        values = np.empty((len(rows), self._width))
-        for field in range(self._width):
-            name = f"v{field}"
-            values[:, field] = [getattr(row, name) for row in rows]
-        declined.update(np.flatnonzero(codes == _NO_CODE).tolist())
-        problems: list[Problem] = []
-        for index in sorted(declined):
-            record = self._thorough(messages[index])
-            if isinstance(record, Unusable):
-                problems.append(Problem(index, -1, record.reason, record.found))
-                record = Record("", 0, [np.nan] * self._width, ())
-            problems += [Problem(index, *problem) for problem in record.problems]
-            names.append(record.key)
-            codes[index], times[index], values[index] = len(names) - 1, record.time_us, record.values
-        position = np.fromiter((message.offset for message in messages), np.int64, len(rows))
-        key_names, key_codes = _distinct(names, codes)
-        return Batch(key_names, key_codes, times, values, position, tuple(problems))
+        rows, counts, records = self._take(messages)
+        owner = np.repeat(np.arange(len(messages)), counts)  # message of each point
+        index = np.arange(len(owner)) - (np.cumsum(counts) - counts)[owner]  # place within it
+        at = np.delete(np.arange(len(owner)), list(records))  # place of each row
+        names, codes = self._keys(messages, rows, owner[at])
+        times = self._times(messages, rows, owner[at])
+        bad = at[(codes == _NO_CODE) | (times == _NO_TIME)]
+        records |= self._told_thoroughly(messages, owner[bad], index[bad], bad)
+        offsets = np.fromiter((message.offset for message in messages), np.int64, len(messages))
+        batch = Batch(
+            key_names=names,
+            key_codes=np.zeros(len(owner), np.int32),
+            time_us=np.zeros(len(owner), np.int64),
+            values=np.empty((len(owner), len(self._rows.values))),
+            position=offsets[owner] * self._per_message + index,
+        )
+        batch.key_codes[at], batch.time_us[at] = codes, times
+        for field, value in enumerate(self._rows.values):
+            batch.values[at, field] = list(map(value, rows))
+        return put(batch, records)
 
-    def _rows(self, messages: Sequence[RawMessage]) -> tuple[list[Any], set[int]]:
-        """(a struct for each message, indices of those that are declined)."""
+    def _take_objects(self, messages: Sequence[RawMessage]) -> _Taken:
         rows: list[Any] = []
-        declined = set()
+        records = {}
         decode, longest, add = self._decode, self._longest, rows.append
-        for message in messages:
+        for place, message in enumerate(messages):
             content: Any = message.value
             try:
-                row = decode(content) if len(content) <= longest else None
+                if len(content) <= longest:
+                    add(decode(content))
+                    continue
             except _BAD:
-                row = None
-            if row is None:
-                declined.add(len(rows))
-                row = self._blank
-            add(row)
-        return rows, declined
+                pass
+            records[place] = self._thorough(message)[0]
+        return _Taken(rows, np.ones(len(messages), np.int64), records)
 
-    def _keys(self, messages: Sequence[RawMessage], rows: list[Any]) -> tuple[list[str], NDArray[np.int32]]:
-        """(names, code of each; -1 for one that is no key)."""
+    def _take_many(self, messages: Sequence[RawMessage]) -> _Taken:
+        rows: list[Any] = []
+        counts: list[int] = []
+        records: dict[int, Record | Unusable] = {}
+        place = 0
+        for message in messages:
+            found = self._points(message.value)
+            if found is None:
+                told = self._thorough(message)
+                records.update(enumerate(told, place))
+                counts.append(len(told))
+            else:
+                rows += found
+                counts.append(len(found))
+            place += counts[-1]
+        return _Taken(rows, np.array(counts, np.int64), records)
+
+    def _points(self, content: Any) -> list[Any] | None:
+        """The rows of a message; None where it is declined."""
+        try:
+            found: list[Any] | None = self._decode(content) if len(content) <= self._longest else None
+        except _BAD:
+            return None
+        return found if found and len(found) <= POINTS_PER_MESSAGE else None
+
+    def _told_thoroughly(
+        self,
+        messages: Sequence[RawMessage],
+        owner: NDArray[np.int64],
+        index: NDArray[np.int64],
+        places: NDArray[np.int64],
+    ) -> dict[int, Record | Unusable]:
+        """What becomes of single points of messages that were not declined."""
+        told = {message: self._thorough(messages[message]) for message in dict.fromkeys(owner.tolist())}
+        return {
+            place: told[message][at]
+            for place, message, at in zip(places.tolist(), owner.tolist(), index.tolist(), strict=True)
+        }
+
+    def _keys(
+        self, messages: Sequence[RawMessage], rows: list[Any], owner: NDArray[np.int64]
+    ) -> tuple[list[str], NDArray[np.int32]]:
+        """(names, code of each row; -1 for one that is no key)."""
         names: list[str] = []
         known: dict[Any, int] = {}
 
         def admit(key: Any) -> int:
-            name = _as_text(key)
+            name = key_text(key)
             if name:
                 names.append(name)
             known[key] = code = len(names) - 1 if name else _NO_CODE
             return code
 
-        keys = [row.k for row in rows] if self._with_key else [message.key for message in messages]
-        codes = [admit(key) if (code := known.get(key)) is None else code for key in keys]
-        return names, np.array(codes, np.int32)
+        told = self._rows.key
+        keys = [message.key for message in messages] if told is None else list(map(told, rows))
+        codes = np.array([admit(key) if (code := known.get(key)) is None else code for key in keys], np.int32)
+        return names, codes[owner] if told is None else codes
 
-    def _times(self, messages: Sequence[RawMessage], rows: list[Any], declined: set[int]) -> NDArray[np.int64]:
-        """Event times; those that are none are declined."""
-        if not self._with_time:
-            own = np.fromiter((message.timestamp for message in messages), np.int64, len(rows))
-            declined.update(np.flatnonzero((own < 0) | (own >= LATEST_MS)).tolist())
-            return own * 1000
-        if self._unit == "iso":
-            return np.fromiter((self._iso(row.t, n, declined) for n, row in enumerate(rows)), np.int64, len(rows))
-        times = np.array([row.t for row in rows], np.int64)
-        return times // 1000 if self._unit == "ns" else times * _MICROSECONDS[self._unit]
-
-    def _iso(self, text: str, index: int, declined: set[int]) -> int:
-        try:
-            return time_us(text, "iso", detected=self._detected)
-        except (TimeError, OverflowError):
-            declined.add(index)
-            return 0
+    def _times(self, messages: Sequence[RawMessage], rows: list[Any], owner: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Event time of each row; -1 for none."""
+        told = self._rows.time
+        if told is None:
+            own = np.fromiter((message.timestamp for message in messages), np.int64, len(messages))[owner]
+            return np.where((own >= 0) & (own < END_MS), own * 1000, _NO_TIME)
+        if self._unit != "iso":
+            return whole_us(np.array(list(map(told, rows)), np.int64), str(self._unit))
+        return iso_us(list(map(told, rows)))
 
 
-def _as_text(key: Any) -> str:
-    """A key's text; '' for one that is none."""
+def key_text(key: Any) -> str:
+    """The text of a key; '' for one that is none."""
+    if isinstance(key, int):
+        return str(key)
     if not key:
         return ""
     try:
@@ -154,9 +175,26 @@ def _as_text(key: Any) -> str:
     return text if len(text) <= LONGEST_KEY else ""
 
 
-def _distinct(names: list[str], codes: NDArray[np.int32]) -> tuple[list[str], NDArray[np.int32]]:
-    """Each name once, with the codes of it."""
-    place = {name: at for at, name in enumerate(dict.fromkeys(names))}
-    if len(place) == len(names):
-        return names, codes
-    return list(place), np.array([place[name] for name in names], np.int32)[codes]
+def _lines(row: type[msgspec.Struct]) -> Callable[[bytes], list[Any] | None]:
+    """Decodes an object in every line.
+
+    msgspec takes objects that go over several lines or share one, too; so it is told from where the ends of lines are.
+    Between `}` and `{` an end of a line can only be between two objects. If all ends of lines are such, and one less
+    than there are objects, then each object has its line.
+    """
+    decode = msgspec.json.Decoder(row).decode_lines
+
+    def points(content: bytes) -> list[Any] | None:
+        found = decode(content)
+        ends = content.count(b"\n") - content.endswith(b"\n")
+        is_one_each = content.count(b"}\n{") == ends == len(found) - 1 and b"\r" not in content
+        return found if is_one_each else None
+
+    return points
+
+
+_DECODERS: dict[str, Callable[[type[msgspec.Struct]], Callable[[bytes], Any]]] = {
+    "json": lambda row: msgspec.json.Decoder(row).decode,
+    "json-array": lambda row: msgspec.json.Decoder(list[row]).decode,  # type: ignore[valid-type]
+    "json-lines": _lines,
+}

@@ -1,6 +1,6 @@
 """Formats of messages: what is in them, and the seam for more formats.
 
-Avro and Protobuf need a schema registry, and come later: a decoder for them goes into `_DECODERS` of
+Avro and Protobuf need a schema registry, and come later: a decoder for them goes into `make_decoder` of
 `pipeline.codec.decoding` and a name for it into `FormatName`.
 """
 

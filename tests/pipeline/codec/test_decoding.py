@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.codec.columns import Columns
-from pipeline.codec.decoding import _JsonObjects, make_decoder
+from pipeline.codec.decoding import make_decoder
 from pipeline.codec.encoding import Encoding, encode_points
 from pipeline.codec.formats import FormatName, MessageFormat, UnitName
 from pipeline.records import POINTS_PER_MESSAGE, Batch
+from pipeline.windows.points import TIME_END_US
 
 LAYOUT = MessageFormat(value_fields=("value", "heat"), time_field="time")
 TIME_MS = 1_700_000_000_123
@@ -34,6 +34,24 @@ def decode(content: Any, layout: MessageFormat = LAYOUT, **message: Any) -> Batc
     """Of one message."""
     value = content if isinstance(content, bytes) or content is None else json.dumps(content).encode()
     return make_decoder(layout).decode([Raw(value, **message)])
+
+
+def stream(table: Any, rows_at_once: int = 2**30) -> bytes:
+    """An Arrow stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table, rows_at_once)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def write(kind: FormatName, objects: list[dict[str, Any]]) -> bytes:
+    """A message with these objects."""
+    if kind == "arrow":
+        return stream(pa.Table.from_pylist(objects))
+    if kind == "json-array":
+        return json.dumps(objects).encode()
+    return "\n".join(map(json.dumps, objects)).encode()
 
 
 def told(batch: Batch) -> list[tuple[int, str]]:
@@ -203,13 +221,97 @@ def test_a_bad_point_spoils_only_itself(kind: FormatName) -> None:
     assert (batch.problems[0].index, len(batch)) == (1, 3)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("told_unit", [True, False])
+@pytest.mark.parametrize(
+    ("time", "unit"),
+    [
+        (-1, "s"), (-TIME_MS, "ms"), (-1, "us"), (-1, "ns"), (-0.0001, "ms"), (str(-TIME_MS), "ms"),
+        ("1969-12-31T23:59:59.999999Z", "iso"), ("1970-01-01T00:00:00+00:01", "iso"),
+        (TIME_END_US // 10**6, "s"), (TIME_END_US // 1000, "ms"), (TIME_END_US, "us"), (TIME_END_US * 1000, "ns"),
+        ("2262-01-01T00:00:00Z", "iso"), ("2262-01-01", "iso"),
+    ],
+)  # fmt: skip
+def test_times_that_the_engine_does_not_take_are_none(
+    kind: FormatName, time: Any, unit: UnitName, *, told_unit: bool
+) -> None:
+    """Before 1970 and from 2262 on is a bad time, whether the unit is given or to be found out."""
+    layout = MessageFormat(kind, time_field="time", time_unit=unit if told_unit else "auto")
+    decoder = make_decoder(layout)
+    assert told(decoder.decode([Raw(write(kind, [{"time": time, "value": 1}]))])) == [(-1, "bad_time")]
+    assert decoder.unit == (unit if told_unit else None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("time", "unit", "time_us"),
+    [
+        (0, "s", 0), (0, "ms", 0), (999, "ns", 0), ("1970-01-01T00:00:00Z", "iso", 0),
+        (TIME_END_US // 1000 - 1, "ms", TIME_END_US - 1000), (TIME_END_US * 1000 - 1, "ns", TIME_END_US - 1),
+        ("2261-12-31T23:59:59.999999Z", "iso", TIME_END_US - 1),
+    ],
+)  # fmt: skip
+def test_the_first_and_the_last_time(kind: FormatName, time: Any, unit: UnitName, time_us: int) -> None:
+    """The whole range that the engine takes is told as it is."""
+    batch = decode(write(kind, [{"time": time, "value": 1}]), MessageFormat(kind, time_field="time", time_unit=unit))
+    assert (batch.problems, batch.time_us.tolist()) == ((), [time_us])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_asked_for_twice_or_in_parts_is_given(kind: FormatName) -> None:
+    """A field may be value and key at once, or hold another that is asked for; each is told as it would be alone."""
+    layout = MessageFormat(kind, ("a.b", "id", "a"), None, "id")
+    batch = decode(write(kind, [{"a": {"b": 2}, "id": 5}]), layout)
+    assert batch.key_names == ["5"]
+    assert np.array_equal(batch.values, [[2.0, 5.0, np.nan]], equal_nan=True)
+    assert told(batch) == [(2, "not_a_number")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("json", b'{"x": 1e999, "y": "\xff", "time": %d, "value": 1}'),
+        ("json-array", b'[{"x": 1e999, "y": "\xff", "time": %d, "value": 1}]'),
+        ("json-lines", b'{"x": 1e999, "y": "\xff", "time": %d, "value": 1}\n'),
+    ],
+)
+def test_what_is_not_asked_for_is_ignored(kind: FormatName, content: bytes) -> None:
+    """A field of any content beside those asked for spoils nothing, before the unit is known and after."""
+    decoder = make_decoder(MessageFormat(kind, time_field="time"))
+    batch = decoder.decode([Raw(content % TIME_MS)])
+    assert (batch.problems, batch.values.tolist()) == ((), [[1.0]])
+    assert decoder.unit == "ms"
+    assert rows(decoder.decode([Raw(content % TIME_MS)])) == rows(batch)
+
+
+@pytest.mark.parametrize("kind", ["json-array", "json-lines", "arrow"])
+@pytest.mark.parametrize("unit", [None, "ms"])
+def test_too_many_points_are_told(kind: FormatName, unit: str | None) -> None:
+    """A message with more points than it may have is told as one record."""
+    count = POINTS_PER_MESSAGE + 1
+    contents = {"json-array": b"[" + b",".join([b"{}"] * count) + b"]", "json-lines": b"{}\n" * count}
+    content = contents.get(kind) or stream(pa.table({"value": np.zeros(count, np.int8)}))
+    decoder = make_decoder(MessageFormat(kind), unit)
+    assert told(decoder.decode([Raw(content)])) == [(-1, "too_many_points")]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pa.array([1], pa.time64("us")), pa.array([None], pa.timestamp("us")), pa.array([-1], pa.timestamp("s")),
+        pa.array([True]), pa.array([1.5]), pa.array([b"x"]),
+    ],
+)  # fmt: skip
+def test_columns_that_hold_no_times_are_told(times: Any) -> None:
+    """A column of another type, or without a time in a row, is a bad time and nothing worse."""
+    content = stream(pa.table({"time": times, "value": [1.5]}))
+    assert told(decode(content, MessageFormat("arrow", time_field="time"))) == [(-1, "bad_time")]
+
+
 def test_typed_times_of_arrow_are_times() -> None:
     """A column of timestamps needs no unit."""
-    table = pa.table({"time": pa.array([datetime(2023, 11, 14, tzinfo=UTC)]), "value": [1.5]})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    batch = decode(sink.getvalue().to_pybytes(), MessageFormat("arrow", time_field="time"))
+    content = stream(pa.table({"time": pa.array([datetime(2023, 11, 14, tzinfo=UTC)]), "value": [1.5]}))
+    batch = decode(content, MessageFormat("arrow", time_field="time"))
     assert batch.time_us.tolist() == [1_699_920_000_000_000]
 
 
@@ -241,57 +343,6 @@ def test_any_bytes_give_the_same_however_they_are_cut(kind: FormatName, contents
     assert set((whole.position // layout.points_per_message).tolist()) == set(range(len(messages)))
 
 
-_whole = st.fixed_dictionaries(
-    {
-        "time": st.integers(TIME_MS, TIME_MS + 10**6)
-        | st.sampled_from(["2023-11-14T22:13:20Z", 10**400, -TIME_MS, 0, 10**11]),
-        "value": st.floats(allow_nan=False, allow_infinity=False) | st.integers(),
-        "heat": st.floats(allow_nan=False, allow_infinity=False) | st.none(),
-        "host": st.sampled_from(["a", "b", "", 7, None, "x" * 1001, "\u00e4" * 1000]),
-    }
-).map(lambda one: json.dumps(one).encode())
-_messages = st.lists(
-    st.tuples(
-        _whole | _whole | _contents | st.none(),
-        st.sampled_from([b"pump", b"fan", b"", None, b"\xff", b"k" * 1000, b"k" * 1001]),
-        st.sampled_from([TIME_MS, TIME_MS + 1, 0, -1, 10**14 - 1, 10**14, 2**62]),
-    ),
-    max_size=12,
-)
-
-
-@settings(max_examples=300)
-@given(
-    given=_messages,
-    unit=st.sampled_from(["s", "ms", "us", "ns", "iso"]),
-    told=st.booleans(),
-    time_field=st.sampled_from(["time", None]),
-    key_field=st.sampled_from(["host", None]),
-)
-def test_the_fast_way_gives_what_the_thorough_one_gives(
-    given: list[Any], unit: UnitName, told: bool, time_field: str | None, key_field: str | None
-) -> None:
-    """Whatever the fast decoder takes it decodes as the thorough one does, message by message."""
-    layout = MessageFormat(
-        "json", ("value", "heat"), time_field, key_field, unit if told else "auto", max_message_bytes=1500
-    )
-    messages = [Raw(content, key, offset, timestamp) for offset, (content, key, timestamp) in enumerate(given)]
-    columns = Columns(2)
-    for message in messages:
-        columns.add(message.offset, _JsonObjects(layout, unit).decode_thoroughly(message))
-    assert rows(_JsonObjects(layout, unit).decode(messages)) == rows(columns.batch())
-
-
-def test_the_fast_way_takes_what_is_as_it_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whole objects never go the thorough way."""
-    decoder = _JsonObjects(LAYOUT, "ms")
-    monkeypatch.setattr(decoder, "decode_thoroughly", None)
-    batch = decoder.decode(
-        [Raw(json.dumps({"time": TIME_MS, "value": 1, "heat": n, "x": "y"}).encode()) for n in (2, 3)]
-    )
-    assert batch.values.tolist() == [[1.0, 2.0], [1.0, 3.0]]
-
-
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
@@ -299,8 +350,8 @@ def test_the_fast_way_takes_what_is_as_it_should_be(monkeypatch: pytest.MonkeyPa
         (Raw(b'{"time": 1700000000123, "value": ' + b"9" * 5000 + b"}"), "malformed"),
         (Raw(b'{"time": 1700000000123, "value": 1, "host": ' + b"9" * 5000 + b"}"), "malformed"),
         (Raw(b'{"time": 1700000000123, "value": 1, "host": "\\ud800"}'), "malformed"),
-        (Raw(b'{"time": "9999-12-31T23:59:59-14:00", "value": 1, "host": "a"}'), None),
-        (Raw(b'{"time": "0001-01-01T00:00:00+14:00", "value": 1, "host": "a"}'), None),
+        (Raw(b'{"time": "9999-12-31T23:59:59-14:00", "value": 1, "host": "a"}'), "bad_time"),
+        (Raw(b'{"time": "0001-01-01T00:00:00+14:00", "value": 1, "host": "a"}'), "bad_time"),
     ],
 )
 @pytest.mark.parametrize("kind", ["json", "json-lines"])
@@ -310,9 +361,9 @@ def test_monstrous_fields_are_told(message: Raw, reason: str | None, kind: Forma
     assert [why for _, why in told(batch)] == ([reason] if reason else [])
 
 
-@pytest.mark.parametrize("timestamp", [10**14, 2**62, 2**63 - 1])
+@pytest.mark.parametrize("timestamp", [TIME_END_US // 1000, 10**14, 2**62, 2**63 - 1])
 @pytest.mark.parametrize("unit", [None, "ms"])
 def test_a_time_of_a_message_that_is_far_off_is_told(timestamp: int, unit: str | None) -> None:
-    """A producer may set any time; what is beyond the year 5138 is none."""
+    """A producer may set any time; what is beyond the year 2261 is none."""
     decoder = make_decoder(MessageFormat(), unit)
     assert told(decoder.decode([Raw(b'{"value": 1}', timestamp=timestamp)])) == [(-1, "bad_time")]
