@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import engine
+from tests.benchmarks import decoding, engine
 
 OUT = Path("build/benchmarks.json")
 
@@ -31,12 +31,18 @@ def main() -> int:
     for profile, size in figures["bytes_per_lane"].items():
         most = figures["at_most_bytes"].get(profile)
         sizes.add_row(profile, f"{size:,}", f"<= {most:,}" if most else "")
+    decoded = decoding.run()
+    formats = Table("side", "points/s", "JSON objects times", "expected", title="Points decoded per second")
+    for row in decoding.rows(decoded):
+        formats.add_row(*row)
     console = Console()
-    console.print(table, sizes)
+    console.print(table, sizes, formats)
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps({"python": platform.python_version(), "engine": figures}, indent=2) + "\n")
+    OUT.write_text(
+        json.dumps({"python": platform.python_version(), "engine": figures, "decoding": decoded}, indent=2) + "\n"
+    )
     console.print(f"kept in {OUT}")
-    short = engine.shortfalls(figures)
+    short = engine.shortfalls(figures) + decoding.shortfalls(decoded)
     for line in short:
         console.print(f"falls short: {line}")
     return 1 if short else 0
