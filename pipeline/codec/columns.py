@@ -74,7 +74,7 @@ class Columns:
 
 
 def join(parts: Sequence[Batch]) -> Batch:
-    """All records of one or more batches, in order."""
+    """All records of one or more batches, in order; several may have keys more than once among their names."""
     if len(parts) == 1:
         return parts[0]
     lengths = np.cumsum([0, *(len(part) for part in parts)]).tolist()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.codec.arrow import BAD_STREAM, ThoroughArrow, read_batches
 from pipeline.codec.arrow_plan import Declined, Plan, make_plan
-from pipeline.codec.columns import Columns, Unusable, distinct, join
+from pipeline.codec.columns import Columns, Unusable, join
 from pipeline.codec.fast import key_text
 from pipeline.codec.formats import MessageFormat, RawMessage
 from pipeline.codec.thorough import own_key, own_time_us
@@ -113,7 +113,7 @@ class FastArrow:
         else:
             names, codes = _keys(plan.key.find(batches))
         position = np.concatenate([np.arange(read.rows) + read.message.offset * POINTS_PER_MESSAGE for read in run])
-        return Batch(*distinct(names, codes), times, values, position)
+        return Batch(names, codes, times, values, position)
 
 
 def _numbers(array: Any) -> NDArray[np.float64]:
