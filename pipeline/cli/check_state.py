@@ -63,10 +63,12 @@ def topic(config: Config, connection: KafkaSettings, *, exists: bool) -> Iterato
     if not exists:
         yield "info", f"topic {name}: not there yet"
         return
-    with told_as_feed_error(f"topic {name}, reading", connection):
-        with _topic_store(config, connection).open(Place("", 0)) as (consumer, where, first, _):
-            consumer.seek(where, first)
-            consumer.poll(timeout_ms=500, max_records=1)
+    with (
+        told_as_feed_error(f"topic {name}, reading", connection),
+        _topic_store(config, connection).open(Place("", 0)) as (consumer, where, first, _),
+    ):
+        consumer.seek(where, first)
+        consumer.poll(timeout_ms=500, max_records=1)
     yield "ok", f"topic {name}: read"
 
 

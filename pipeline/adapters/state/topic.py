@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import msgspec
 from kafka import TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import AuthorizationError, KafkaError
 
 from pipeline.adapters.state.pages import (
     PAGE_BYTES,
@@ -31,7 +31,7 @@ from pipeline.adapters.state.pages import (
     scratch_file,
     weight,
 )
-from pipeline.errors import FeedError
+from pipeline.errors import ConfigError, FeedError
 from pipeline.interfaces import Outbox, Receipt
 from pipeline.records import Checkpoint, Place
 
@@ -368,6 +368,8 @@ class _Reader:
 def _told(what: str) -> Iterator[None]:
     try:
         yield
+    except AuthorizationError as exc:
+        raise ConfigError(f"{what}: found no permission ({exc}); expected an ACL that allows it") from exc
     except KafkaError as exc:
         raise FeedError(f"{what}: found no answer ({exc}); expected the state") from exc
 

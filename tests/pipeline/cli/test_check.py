@@ -182,7 +182,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         (ResourceType.GROUP, "group", ACLOperation.READ, "committing offsets in a transaction: found no permission"),
         (ResourceType.TOPIC, "input", ACLOperation.READ, "reading: found no permission"),
         (ResourceType.TOPIC, "anomalies", ACLOperation.WRITE, "writing: found no permission"),
-        (ResourceType.TOPIC, "state", ACLOperation.READ, "reading: found no permission"),
+        (ResourceType.TOPIC, "state", ACLOperation.READ, "found no permission"),
     ],
 )
 def test_permissions_that_are_missing_are_told(
