@@ -20,7 +20,7 @@ TORCH := $(DONE)/torch-$(call fingerprint,pyproject.toml requirements/test.txt)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check format bench chaos broker lock clean distclean browser kafka
+.PHONY: help demo test check format bench chaos soak broker lock clean distclean browser kafka
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -41,8 +41,8 @@ format: $(TOOLS) ## format, and fix what can be fixed without thought
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) ## measure the engine beside its peers; a table, also kept as JSON
-	$(BIN)/python -m tests.benchmarks
+bench: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) kafka ## measure engine, decoders and service beside their peers (BENCH="service")
+	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 KILLS ?= 20
 SEED ?= 1
@@ -53,6 +53,9 @@ broker: $(RUNTIME) ## run an Apache Kafka broker on loopback until Ctrl-C (BROKE
 
 chaos: $(RUNTIME) $(PACKAGE) $(TOOLS) ## kill members of the service at random, and compare what readers see (KILLS=20 SEED=1)
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED)
+
+soak: $(RUNTIME) $(PACKAGE) $(TOOLS) ## serve two million records through fifty rebalances, and watch the memory
+	@$(BIN)/python -m tests.soak
 
 lock: | $(BIN)/python ## write the lock files anew (LOCK_ARGS=--upgrade takes newer versions)
 	$(BIN)/python -m venv .make/lock

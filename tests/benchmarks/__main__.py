@@ -3,19 +3,38 @@
 import json
 import platform
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import decoding, engine
+from tests.benchmarks import decoding, engine, service
 
 OUT = Path("build/benchmarks.json")
 
 
 def main() -> int:
-    """Run them all."""
-    figures = engine.run()
+    """Run those named on the command line, or all."""
+    names = sys.argv[1:] or list(BENCHMARKS)
+    if unknown := set(names) - BENCHMARKS.keys():
+        print(f"found {', '.join(sorted(unknown))}; expected some of {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    figures = {name: BENCHMARKS[name].run() for name in names}
+    console = Console()
+    for name in names:
+        console.print(*TABLES[name](figures[name]))
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text(json.dumps({"python": platform.python_version(), **figures}, indent=2) + "\n")
+    console.print(f"kept in {OUT}")
+    short = [line for name in names for line in BENCHMARKS[name].shortfalls(figures[name])]
+    for line in short:
+        console.print(f"falls short: {line}")
+    return 1 if short else 0
+
+
+def _engine_tables(figures: dict[str, Any]) -> list[Table]:
     table = Table(title="Points per second, one process; medians of interleaved rounds")
     table.add_column("side")
     table.add_column("points/s", justify="right")
@@ -31,21 +50,29 @@ def main() -> int:
     for profile, size in figures["bytes_per_lane"].items():
         most = figures["at_most_bytes"].get(profile)
         sizes.add_row(profile, f"{size:,}", f"<= {most:,}" if most else "")
-    decoded = decoding.run()
+    return [table, sizes]
+
+
+def _decoding_tables(figures: dict[str, Any]) -> list[Table]:
     formats = Table("side", "points/s", "JSON objects times", "expected", title="Points decoded per second")
-    for row in decoding.rows(decoded):
+    for row in decoding.rows(figures):
         formats.add_row(*row)
-    console = Console()
-    console.print(table, sizes, formats)
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(
-        json.dumps({"python": platform.python_version(), "engine": figures, "decoding": decoded}, indent=2) + "\n"
-    )
-    console.print(f"kept in {OUT}")
-    short = engine.shortfalls(figures) + decoding.shortfalls(decoded)
-    for line in short:
-        console.print(f"falls short: {line}")
-    return 1 if short else 0
+    return [formats]
+
+
+def _service_tables(figures: dict[str, Any]) -> list[Table]:
+    table = Table("side", "messages/s", "ratio", "expected", title="Messages per second, from a real broker")
+    for side, rate in figures["messages_per_s"].items():
+        mine = side != "bare loop"
+        table.add_row(side, f"{rate:,}", f"{figures['ratio']:.2f}" if mine else "",
+                      f">= {figures['at_least']}" if mine else "")  # fmt: skip
+    return [table]
+
+
+BENCHMARKS: dict[str, Any] = {"engine": engine, "decoding": decoding, "service": service}
+TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
+    "engine": _engine_tables, "decoding": _decoding_tables, "service": _service_tables,
+}  # fmt: skip
 
 
 sys.exit(main())

@@ -65,6 +65,7 @@ class TopicStateStore:
         self._topic = topic
         self._group = group
         self._make_consumer = consumer
+        self._partitions = 0
         self._newest: dict[Place, int] = {}
         self._sizes: dict[tuple[Place, int], int] = {}
         self._readers: dict[Place, _Reader] = {}
@@ -138,12 +139,13 @@ class TopicStateStore:
         with _told(f"topic {self._topic}"):
             consumer = self._make_consumer()
             try:
-                count = len(consumer.partitions_for_topic(self._topic) or ())
-                if not count:
+                if not self._partitions:  # asked for once, as the answer takes a tenth of a second
+                    self._partitions = len(consumer.partitions_for_topic(self._topic) or ())
+                if not self._partitions:
                     raise FeedError(
                         f"topic {self._topic}: found no such topic; expected it to exist, to hold the state"
                     )
-                where = TopicPartition(self._topic, place.partition % count)
+                where = TopicPartition(self._topic, place.partition % self._partitions)
                 consumer.assign([where])
                 first = consumer.beginning_offsets([where], timeout_ms=_REQUEST_MS)[where]
                 end = consumer.end_offsets([where], timeout_ms=_REQUEST_MS)[where]

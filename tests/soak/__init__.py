@@ -1,0 +1,1 @@
+"""Long runs that look at what a process takes as time goes by."""
