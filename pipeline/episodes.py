@@ -56,6 +56,8 @@ def anomaly_id(origin: Origin, position: int, key: str, field: str, what: str) -
 
 def share_evidence(scores: NDArray[np.float32], fields: Sequence[str]) -> dict[str, float]:
     """Each field's share in the evidence of a record: its score to the eighth power, as scores combine; sums to 1."""
+    if len(fields) == 1:
+        return {fields[0]: 1.0}
     evidence = np.nan_to_num(scores.astype(float)) ** 8
     total = evidence.sum()
     shares = evidence / total if total > 0 else np.full(len(fields), 1 / len(fields))

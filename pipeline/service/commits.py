@@ -45,8 +45,15 @@ class Committer:
             task.is_due or task.writer is not None or self._snapshot_is_due(task, plan) for task in tasks
         )
 
-    def commit(self, tasks: Mapping[Place, Task], plan: ServicePlan) -> None:
-        """One transaction; then snapshots that are due begin.
+    def needs_rest(self, tasks: Collection[Task], plan: ServicePlan) -> bool:
+        """Whether a commit now looks at engines and what they have evicted, so that nothing may be scored meanwhile."""
+        return any(
+            task.status is Status.SWAPPING or task.writer is not None or self._snapshot_is_due(task, plan)
+            for task in tasks
+        )
+
+    def commit(self, tasks: Mapping[Place, Task], plan: ServicePlan, *, at_rest: bool = True) -> None:
+        """One transaction; then snapshots that are due begin, if the engines are at rest.
 
         Raises:
             TransactionError: nothing of it happened; everything since the commit before is to be done again.
@@ -67,14 +74,14 @@ class Committer:
             self._observer.committed(self._last_s - began)
             self.tell_standing(tasks.values())
         for task in tasks.values():
-            if task.status is Status.SWAPPING or self._snapshot_is_due(task, plan):
+            if at_rest and (task.status is Status.SWAPPING or self._snapshot_is_due(task, plan)):
                 self._begin_snapshot(task)
 
     def tell_standing(self, tasks: Collection[Task]) -> None:
         """Show how those stand that are live; called where nothing waits to be committed."""
         self._observer.stands(
             {
-                task.place: Standing(task.offset, max(task.end, task.offset), task.work.engine.counts.to_dict())
+                task.place: Standing(task.offset, max(task.end, task.offset), task.counts)
                 for task in tasks
                 if task.work is not None and task.status in _RUNNING
             }

@@ -193,10 +193,11 @@ class Service:
         """Commit if it is time; else show how things stand, where that is known."""
         tasks = self._tasks.values()
         looked = self._watchdog.look(tasks, self._plan)
-        if looked or self._committer.is_due(tasks, self._plan):
+        due = self._committer.is_due(tasks, self._plan)
+        if due and self._committer.needs_rest(tasks, self._plan):
             self._finish()
-        if self._committer.is_due(tasks, self._plan):
-            self._committer.commit(self._tasks, self._plan)
+        if due:
+            self._committer.commit(self._tasks, self._plan, at_rest=not self._scoring.is_busy)
         elif looked and not any(task.is_due for task in tasks):
             self._committer.tell_standing(tasks)
 
@@ -227,20 +228,15 @@ class Service:
         if scored is None:
             return
         task, messages, outcome = scored.task, scored.messages, scored.outcome
-        if task.work is None:
-            raise RuntimeError(f"found no engine for {task.place}; expected the one that a batch was given to")
-        task.taken += len(scored.batch)
-        task.offset = messages[-1].offset + 1
+        work = task.advance(len(scored.batch), messages[-1].offset + 1)
         if task.offset <= task.target:
             if task.offset == task.target:
                 self._arrive(task)
             return
         dead = send_outputs(
-            self._outbox, self._topics, task.place, messages, scored.batch, outcome, task.work.points_per_message
+            self._outbox, self._topics, task.place, messages, scored.batch, outcome, work.points_per_message
         )
-        self._observer.processed(
-            task.place, task.work.engine, outcome, decode_s=scored.decode_s, scoring_s=scored.scoring_s
-        )
+        self._observer.processed(task.place, work.engine, outcome, decode_s=scored.decode_s, scoring_s=scored.scoring_s)
         if dead:
             self._observer.dead_lettered(dead)
 

@@ -64,6 +64,7 @@ class Task:
         committed: what the group has committed, as far as this member knows; None for nothing.
         note: what goes with the next commit.
         taken: records decoded since the state began; the engine's own count must agree.
+        counts: of the engine behind the last batch, while it may be at the next; see `Counts.to_dict`.
         reader, writer: of the snapshot being read, or written.
         writer_offset: of the snapshot being written.
         snapshot_offset: of the newest complete snapshot.
@@ -79,6 +80,7 @@ class Task:
     committed: Position | None = None
     note: Note = field(default_factory=Note)
     taken: int = 0
+    counts: dict[str, Any] = field(default_factory=dict)
     end: int = 0
     reader: SnapshotReader | None = None
     writer: SnapshotWriter | None = None
@@ -103,6 +105,7 @@ class Task:
         self.work = work
         self.decoder = work.make_decoder(unit)
         self.taken = work.engine.counts.consumed
+        self.counts = work.engine.counts.to_dict()
 
     def load(self, work: Work, state: Checkpoint) -> None:
         """Process with this from now on, from a state."""
@@ -123,6 +126,15 @@ class Task:
             "settings": dict(self.work.settings),
         }
         return Checkpoint(self.work.identity, meta, state.arrays, state.keys, state.spilled)
+
+    def advance(self, records: int, offset: int) -> Work:
+        """What did so many records, up to before an offset; the engine is at rest."""
+        if self.work is None:
+            raise RuntimeError(f"found no engine for {self.place}; expected the one that a batch was given to")
+        self.taken += records
+        self.offset = offset
+        self.counts = self.work.engine.counts.to_dict()
+        return self.work
 
     def forget_work(self) -> None:
         """Be as newly assigned."""
@@ -150,11 +162,12 @@ class Task:
         """
         if self.work is None:
             return
-        counts = self.work.engine.counts
-        if counts.balance() or counts.consumed != self.taken:
+        consumed = self.counts["consumed"]
+        unaccounted = consumed - sum(self.counts["records"].values())
+        if unaccounted or consumed != self.taken:
             raise RuntimeError(
-                f"{self.place.topic}/{self.place.partition}: found {counts.consumed} records consumed, of which "
-                f"{counts.balance()} are unaccounted for; expected {self.taken} and none"
+                f"{self.place.topic}/{self.place.partition}: found {consumed} records consumed, of which "
+                f"{unaccounted} are unaccounted for; expected {self.taken} and none"
             )
 
 
