@@ -72,9 +72,10 @@ class Serving:
 
     Args:
         log: file that its standard error is appended to.
+        home: directory that it works and keeps temporary files in, instead of those of the tests.
     """
 
-    def __init__(self, config: Path, log: Path, *arguments: str, cwd: Path | None = None) -> None:
+    def __init__(self, config: Path, log: Path, *arguments: str, home: Path | None = None) -> None:
         self.log = log
         self._start = log.stat().st_size if log.exists() else 0
         with log.open("ab") as stream:
@@ -82,8 +83,8 @@ class Serving:
                 [sys.executable, "-m", "pipeline", "serve", "--config", str(config), *arguments],
                 stderr=stream,
                 stdout=stream,
-                cwd=cwd or Path(__file__).parents[2],
-                env={**os.environ, "PYTHONFAULTHANDLER": "1"},
+                cwd=home or Path(__file__).parents[2],
+                env={**os.environ, "PYTHONFAULTHANDLER": "1", **({} if home is None else {"TMPDIR": str(home)})},
             )
 
     @property

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from pipeline.cli import run
+from pipeline.records import Place
+from tests.chaos.campaign import state_hash
 from tests.chaos.records import GARBAGE, make_records
 from tests.chaos.service import Names, Serving, write_config
 from tests.kafka_broker import create_topic, read_committed, send
@@ -148,8 +151,6 @@ def test_a_killed_process_goes_on_from_carried_state(
     first.kill()
     before = _verdicts(bootstrap, name)
     send(bootstrap, name.input, records[3000:])
-    # a directory of its own: nothing but the broker is left of the first
-    (tmp_path / "elsewhere").mkdir()
     second = Serving(config, tmp_path / "second.log")
     _drain(bootstrap, name, second)
     assert second.stop() == 0
@@ -159,6 +160,33 @@ def test_a_killed_process_goes_on_from_carried_state(
     told = [json.loads(one.value) for part in read_committed(bootstrap, name.anomalies).values() for one in part]
     ids = [one["id"] for one in told]
     assert len(ids) == len(set(ids)) > 3
+
+
+def test_state_is_portable(bootstrap: str, names: Callable[..., Names], tmp_path: Path) -> None:
+    """Stopped in one directory and started in an empty one, with nothing but the broker in common: the same bits."""
+    topic = names().input
+    records = list(make_records(5000, 8, PARTITIONS, 13))
+    send(bootstrap, topic, records[:3000])
+    moved, whole = Names.of(f"moved-{topic}", topic), Names.of(f"whole-{topic}", topic)
+    for number, left in enumerate((records[3000:], [])):
+        home = tmp_path / f"home-{number}"
+        home.mkdir()
+        config = write_config(home / "driftline.toml", bootstrap, moved)
+        service = Serving(config, tmp_path / f"{number}.log", home=home)
+        _drain(bootstrap, moved, service)
+        assert service.stop() == 0
+        shutil.rmtree(home)
+        if left:
+            send(bootstrap, topic, left)
+    service = Serving(write_config(tmp_path / "whole.toml", bootstrap, whole), tmp_path / "whole.log")
+    _drain(bootstrap, whole, service)
+    assert service.stop() == 0
+    for output in ("anomalies", "verdicts", "dead_letters"):
+        one, other = (read_committed(bootstrap, getattr(run, output)) for run in (moved, whole))
+        assert one == other
+        assert sum(map(len, one.values())) > 5
+    for place in (Place(topic, number) for number in range(PARTITIONS)):
+        assert state_hash(bootstrap, moved, place) == state_hash(bootstrap, whole, place)
 
 
 def test_operations(bootstrap: str, names: Callable[..., Names], tmp_path: Path) -> None:
