@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -333,9 +334,12 @@ def main() -> int:
         broker = Broker(Path(directory), options.port)
         began = time.monotonic()
         broker.start()
+        told_to_stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: told_to_stop.set())
         print(f"broker at {broker.bootstrap}, started in {time.monotonic() - began:.1f} s; Ctrl-C ends it", flush=True)
         try:
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+            told_to_stop.wait()
         finally:
             broker.stop()
     return 0
