@@ -138,6 +138,28 @@ def test_garbage_changes_no_verdict(bootstrap: str, names: Callable[..., Names],
     assert bits[0] == bits[1]
 
 
+def test_a_dead_letter_that_its_topic_does_not_take_is_cut(
+    bootstrap: str, names: Callable[..., Names], tmp_path: Path
+) -> None:
+    """A topic made by somebody else, that takes less than the input does, does not stop the service."""
+    name = names()
+    create_topic(bootstrap, name.dead_letters, PARTITIONS, {"max.message.bytes": "20000"})
+    long = os.urandom(50_000)
+    send(bootstrap, name.input, [*make_records(50, 4, PARTITIONS, 5, garbage=0.0), (0, b"key-0", long)])
+    service = Serving(write_config(tmp_path / "c.toml", bootstrap, name), tmp_path / "log")
+    _drain(bootstrap, name, service)
+    assert service.stop() == 0
+    consumer = KafkaConsumer(
+        name.dead_letters, bootstrap_servers=bootstrap, isolation_level="read_committed",
+        auto_offset_reset="earliest", enable_auto_commit=False, consumer_timeout_ms=3000,
+    )  # fmt: skip
+    (dead,) = list(consumer)
+    consumer.close()
+    assert dict(dead.headers)["driftline.truncated"] == b"50000 bytes"
+    assert 10_000 < len(dead.value) < 20_000
+    assert long.startswith(dead.value)
+
+
 def test_a_killed_process_goes_on_from_carried_state(
     bootstrap: str, names: Callable[..., Names], tmp_path: Path
 ) -> None:
