@@ -119,7 +119,7 @@ def test_garbage_changes_no_verdict(bootstrap: str, names: Callable[..., Names],
         metrics = service.metrics()
         assert service.stop() == 0
         unusable = sum(value in GARBAGE or len(value) > 10**6 for _, _, value in records)
-        bits.append({key: {field: one[field] for field in one if field not in {"offset", "episode"}}
+        bits.append({key: {field: one[field] for field in one if field not in {"offset", "episode", "source"}}
                      for key, one in _verdicts(bootstrap, name).items()})  # fmt: skip
         consumer = KafkaConsumer(
             name.dead_letters, bootstrap_servers=bootstrap, isolation_level="read_committed",
