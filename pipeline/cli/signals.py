@@ -60,6 +60,7 @@ class ServeSignals:
         self._stopping = False
         self._hung_up = False
         self._before: dict[int, Any] = {}
+        self._guard: threading.Timer | None = None
 
     def stopping(self) -> bool:
         """Whether a stop was asked for."""
@@ -78,15 +79,18 @@ class ServeSignals:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._guard is not None:
+            self._guard.cancel()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        guard = threading.Timer(self._timeout_s + _GRACE_S, _end)
-        guard.daemon = True
-        guard.start()
+        if self._guard is None:
+            self._guard = threading.Timer(self._timeout_s + _GRACE_S, _end)
+            self._guard.daemon = True
+            self._guard.start()
 
     def _hang(self, _number: int, _frame: FrameType | None) -> None:
         self._hung_up = True

@@ -66,3 +66,21 @@ def test_a_stop_that_takes_too_long_ends_the_process() -> None:
     assert done.returncode == 1
     assert done.stderr == "driftline: stopping took too long; ending now, to be gone on with from the last commit\n"
     assert 0.9 < time.monotonic() - began < 40
+
+
+def test_a_stop_in_time_leaves_the_process_alone() -> None:
+    """Once the service has stopped nothing waits to end the process, whatever it does then."""
+    script = (
+        "import os, signal, time\n"
+        "from pipeline.cli import signals\n"
+        "signals._GRACE_S = 0.1\n"
+        "with signals.ServeSignals(0.1):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "time.sleep(1)\n"
+        "print('alive')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=50,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "alive\n")
