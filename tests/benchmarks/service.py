@@ -79,11 +79,11 @@ def shortfalls(figures: dict[str, Any]) -> list[str]:
 
 
 def _records() -> Iterator[tuple[int, bytes, bytes]]:
-    """Noisy waves, with a fault in one point of seventy, so that about one in a hundred is flagged."""
+    """Noisy waves, with a fault in one point of fifty, so that about one in a hundred is flagged."""
     dice = np.random.default_rng(11)
     phase = dice.uniform(0, 2 * np.pi, KEYS)
     noise = dice.normal(0, 0.1, MESSAGES)
-    faults = np.where(dice.random(MESSAGES) < 1 / 70, dice.uniform(3, 12, MESSAGES), 0.0)
+    faults = np.where(dice.random(MESSAGES) < 1 / 50, dice.uniform(3, 12, MESSAGES), 0.0)
     for at in range(MESSAGES):
         n, key = divmod(at, KEYS)
         value = 20 + np.sin(phase[key] + n / 8) + noise[at] + (faults[at] if n > 150 else 0.0)
@@ -107,7 +107,6 @@ def _service_rate(bootstrap: str, names: Names, directory: Path) -> tuple[float,
         bootstrap,
         names,
         detector={"profile": "balanced"},
-        episodes={"rest": 0, "quiet": 5},  # so that more of the flagged points are anomalies of their own
         # as they are by default, where the configuration for tests has shorter ones
         kafka={"session_timeout": "45s", "transaction_timeout": "15s"},
         state={"snapshot_interval": "1min"},
