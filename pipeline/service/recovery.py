@@ -101,7 +101,7 @@ class Recovery:
             "restored", place=_name(task), offset=task.offset, committed=task.target, status=status.value,
             seconds=round(self._clock() - task.began_s, 3),
         )  # fmt: skip
-        task.heard_s = task.snapshot_s = self._clock()
+        task.snapshot_s = self._clock()
         if task.offset >= task.target:
             self.arrive(task, plan)
         else:

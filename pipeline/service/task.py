@@ -88,7 +88,6 @@ class Task:
     snapshot_offset: int = -1
     snapshot_s: float = 0.0
     began_s: float = 0.0
-    heard_s: float = 0.0
     retry_s: float = 0.0
     waiting: deque[Sequence[Message]] = field(default_factory=deque)
 
