@@ -1,5 +1,6 @@
 """The detector: a network, a profile and a decision rule, made ready to score points of many lanes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,30 @@ BAND = 0.95
 """Nominal coverage of the band around the expected value."""
 SCORED_HORIZONS = (1, 8, 32, 96)
 _BAND_STEPS = 256
+
+
+class Walk:
+    """The kernel's way over points: `run` it once, on any thread; then ask for the verdicts."""
+
+    def __init__(self, verdicts: Verdicts, walk: Callable[[], int]) -> None:
+        self._verdicts = verdicts
+        self._walk = walk
+        self._events = 0
+
+    def run(self) -> None:
+        """Walk; the interpreter's lock is left to others meanwhile."""
+        self._events = self._walk()
+
+    def verdicts(self) -> Verdicts:
+        """What the kernel said."""
+        return self._verdicts._replace(
+            event_point=self._verdicts.event_point[: self._events],
+            event_opened_us=self._verdicts.event_opened_us[: self._events],
+            event_peak=self._verdicts.event_peak[: self._events],
+            event_points=self._verdicts.event_points[: self._events],
+            event_novelty=self._verdicts.event_novelty[: self._events].copy(),
+            event_window=self._verdicts.event_window[: self._events].copy(),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +85,20 @@ class Detector:
         values: NDArray[np.float64],
         positions: NDArray[np.int64],
     ) -> Verdicts:
-        """Verdicts of points (n,) in order; updates the lanes' rows of `slab` in place.
+        """Verdicts of points (n,); see `begin`."""
+        walking = self.begin(slab, rows, time_us, values, positions)
+        walking.run()
+        return walking.verdicts()
+
+    def begin(
+        self,
+        slab: Slab,
+        rows: NDArray[np.int64],
+        time_us: NDArray[np.int64],
+        values: NDArray[np.float64],
+        positions: NDArray[np.int64],
+    ) -> Walk:
+        """A walk over points (n,) in order, which updates the lanes' rows of `slab` in place.
 
         Args:
             slab: state of the lanes, see `detectors.layout`.
@@ -89,18 +127,14 @@ class Detector:
             event_novelty=np.empty((n, streams), np.float32),
             event_window=np.empty((n, window)),
         )
-        events = walk(
-            view_lanes(slab), self.plan, self._streams, self._weights, self.decision, rows, time_us, values, positions,
+        lanes = view_lanes(slab)
+        return Walk(
             verdicts,
+            lambda: walk(
+                lanes, self.plan, self._streams, self._weights, self.decision, rows, time_us, values, positions,
+                verdicts,
+            ),
         )  # fmt: skip
-        return verdicts._replace(
-            event_point=verdicts.event_point[:events],
-            event_opened_us=verdicts.event_opened_us[:events],
-            event_peak=verdicts.event_peak[:events],
-            event_points=verdicts.event_points[:events],
-            event_novelty=verdicts.event_novelty[:events].copy(),
-            event_window=verdicts.event_window[:events].copy(),
-        )
 
 
 def _arrange(network: Network) -> Weights:

@@ -6,7 +6,7 @@ It is deterministic: the same records in the same order give the same bits, howe
 any state that `save` gave. Replay and the live service run this very class.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -17,22 +17,11 @@ from numpy.typing import NDArray
 from detectors.detector import Detector
 from detectors.kernel import Verdicts
 from pipeline.accounting import Counts
-from pipeline.episodes import (
-    CONTEXT,
-    EVENTS,
-    LEVEL_SHIFT_EVENT,
-    Origin,
-    anomaly_id,
-    finite_or_none,
-    grade,
-    iso_time,
-    share_evidence,
-    silence_anomaly,
-    strongest_streams,
-)
+from pipeline.episodes import Origin, grade
 from pipeline.interfaces import Spill
 from pipeline.lanes import LaneTable
-from pipeline.records import Anomaly, Batch, Disposition, Phase, Severity, VerdictTable
+from pipeline.records import Anomaly, Batch, Disposition, Phase, VerdictTable
+from pipeline.reporting import Reporter
 from pipeline.silence import LANE_FIELDS, SilenceClock, SilenceEvents, SilenceRule, watch
 from pipeline.windows import CountWindows, PartitionClock, Points, Steps, WindowSpec, assign, lane_fields
 
@@ -73,6 +62,19 @@ class Outcome:
     anomalies: tuple[Anomaly, ...]
     counts: Counts
     dead_letters: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A micro-batch on its way through an engine; `run` once, then `finish`.
+
+    Attributes:
+        run: what takes long; for the most part it leaves the interpreter's lock to others, and may run on any thread.
+        finish: gives what came of it.
+    """
+
+    run: Callable[[], None]
+    finish: Callable[[], Outcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ class PartitionEngine:
         self._detector = detector
         self._config = config
         self.fields = fields
-        self._origin = origin
+        self._reporter = Reporter(origin, fields, detector.profile.streams)
         self._clock = PartitionClock()
         self._silence = SilenceClock()
 
@@ -132,24 +134,26 @@ class PartitionEngine:
         return int(np.count_nonzero(self.lanes.used()["scalars"]["episode_points"]))
 
     def process(self, batch: Batch) -> Outcome:
-        """Take a micro-batch of records, in order.
+        """Take a micro-batch of records, in order."""
+        job = self.begin(batch)
+        job.run()
+        return job.finish()
 
-        Where room for keys may run short, it is taken in parts that end where room is made; see `LaneTable`.
+    def begin(self, batch: Batch) -> Job:
+        """Begin with a micro-batch of records; until its end, the engine is to be left alone.
+
+        Where room for keys may run short, it is taken in parts that end where room is made, see `LaneTable`, all of
+        them in the part that may run on another thread.
         """
-        counts = Counts()
-        parts = []
-        for part in self._parts(batch):
-            if self.counts.consumed % self.lanes.interval == 0:
-                self.lanes.make_room()
-            parts.append(self._process(part))
-            self.counts += parts[-1].counts
-            counts += parts[-1].counts
-        return Outcome(
-            tuple(table for part in parts for table in part.verdicts),
-            tuple(anomaly for part in parts for anomaly in part.anomalies),
-            counts,
-            np.concatenate([np.zeros(0, np.int64), *(part.dead_letters for part in parts)]),
-        )
+        parts = self._parts(batch)
+        if len(parts) == 1:
+            return self._begin(batch)
+        outcomes: list[Outcome] = []
+
+        def run() -> None:
+            outcomes.extend(map(self.process, parts))
+
+        return Job(run, lambda: _join(outcomes))
 
     def _parts(self, batch: Batch) -> list[Batch]:
         if self.lanes.is_roomy(len(batch.key_names)):
@@ -159,33 +163,42 @@ class PartitionEngine:
         cuts = [0, *range(first, len(batch), interval), len(batch)]
         return [batch.slice(start, stop) for start, stop in pairwise(cuts)]
 
-    def _process(self, batch: Batch) -> Outcome:
-        width = len(self.fields)
+    def _begin(self, batch: Batch) -> Job:
+        if self.counts.consumed % self.lanes.interval == 0:
+            self.lanes.make_room()
         unusable = np.zeros(len(batch), np.bool_)
         unusable[[problem.index for problem in batch.problems if problem.field < 0]] = True
-        base = self._rows_of(batch, unusable)
-        points = _expand(batch, base, width)
+        points = _expand(batch, self._rows_of(batch, unusable), len(self.fields))
         assignment = assign(self._config.windows, self.lanes.used(), self._clock, points)
         self._clock = assignment.clock
         steps, disposition = _place_empty(assignment.steps), assignment.disposition
         accepted = disposition == Disposition.SCORED
         silences = self._watch(points, accepted)
         before = self.lanes.slab["scalars"]["points"][points.lane]
-        verdicts = self._detector.score(self.lanes.used(), steps.lane, steps.time_us, steps.value, steps.position)
-
-        warm_up = self._detector.decision.warm_up
-        taken = before + _steps_before(points, steps)
-        disposition[accepted & (taken < warm_up)] = Disposition.WARMING
-        by_record = disposition.reshape(len(batch), width)
+        warming = accepted & (before + _steps_before(points, steps) < self._detector.decision.warm_up)
+        disposition[warming] = Disposition.WARMING
+        by_record = disposition.reshape(len(batch), len(self.fields))
         by_record[unusable] = Disposition.DEAD_LETTERED
+        walk = self._detector.begin(self.lanes.used(), steps.lane, steps.time_us, steps.value, steps.position)
+        return Job(walk.run, lambda: self._finish(batch, points, steps, by_record, silences, walk.verdicts()))
 
+    def _finish(
+        self,
+        batch: Batch,
+        points: Points,
+        steps: Steps,
+        by_record: NDArray[np.int8],
+        silences: SilenceEvents,
+        verdicts: Verdicts,
+    ) -> Outcome:
         severity = grade(verdicts.score, verdicts.threshold, verdicts.flagged)
         counts = self._count(batch, by_record, verdicts, severity)
-        anomalies = self._report(batch, steps, verdicts, severity, silences)
+        anomalies = self._reporter.report(batch, steps, verdicts, severity, silences, self.lanes.names)
         for anomaly in anomalies:
             counts.events[anomaly.event] += 1
-        table = self._tabulate(batch, points, steps, verdicts, severity, disposition)
+        table = self._tabulate(batch, points, steps, verdicts, severity, by_record.ravel())
         dead_letters = batch.position[by_record.min(axis=1) >= Disposition.DEAD_LETTERED]
+        self.counts += counts
         return Outcome((table,), tuple(anomalies), counts, dead_letters)
 
     def _rows_of(self, batch: Batch, unusable: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -230,73 +243,6 @@ class PartitionEngine:
             if count:
                 counts.problems[reason] += count
         return counts
-
-    def _report(
-        self, batch: Batch, steps: Steps, verdicts: Verdicts, severity: NDArray[np.int8], silences: SilenceEvents
-    ) -> list[Anomaly]:
-        """Anomalies of the batch in order of the records that caused them."""
-        reports = [
-            (int(steps.record[n]), self._describe(event, int(n), steps, verdicts, severity))
-            for event, n in enumerate(verdicts.event_point)
-        ]
-        for lane, record, since_us, began in zip(
-            silences.lane.tolist(), silences.record.tolist(), silences.since_us.tolist(), silences.began.tolist(),
-            strict=True,
-        ):  # fmt: skip
-            slot, at = divmod(lane, len(self.fields))
-            report = silence_anomaly(
-                self._origin,
-                key=self.lanes.names[slot],
-                field=self.fields[at],
-                time_us=int(batch.time_us[record]),
-                position=int(batch.position[record]),
-                since_us=since_us,
-                began=began,
-            )
-            reports.append((record, report))
-        reports.sort(key=lambda report: report[0])
-        return [report for _, report in reports]
-
-    def _describe(self, event: int, n: int, steps: Steps, verdicts: Verdicts, severity: NDArray[np.int8]) -> Anomaly:
-        width = len(self.fields)
-        slot, at = divmod(int(steps.lane[n]), width)
-        key, name = self.lanes.names[slot], self.fields[at]
-        what = EVENTS[int(verdicts.event[n])]
-        first, last = np.searchsorted(steps.record, [steps.record[n], steps.record[n] + 1])
-        scores = np.zeros(width, np.float32)
-        for i in range(int(first), int(last)):
-            if steps.lane[i] // width == slot and steps.time_us[i] == steps.time_us[n]:
-                scores[steps.lane[i] % width] = verdicts.score[i]
-        window = verdicts.event_window[event][-CONTEXT:]
-        offset, index = self._origin.place(int(steps.position[n]))
-        closes = what == "closed"
-        return Anomaly(
-            id=anomaly_id(self._origin, int(steps.position[n]), key, name, what),
-            event=what,
-            episode=anomaly_id(self._origin, int(verdicts.episode[n]), key, name, "opened"),
-            kind="level_shift" if verdicts.event[n] == LEVEL_SHIFT_EVENT else "point",
-            key=key,
-            field=name,
-            time=iso_time(int(steps.time_us[n])),
-            observed=float(steps.value[n]),
-            expected=finite_or_none(verdicts.expected[n]),
-            lower=finite_or_none(verdicts.lower[n]),
-            upper=finite_or_none(verdicts.upper[n]),
-            score=float(verdicts.score[n]),
-            threshold=float(verdicts.threshold[n]),
-            severity=_peak_severity(verdicts, event, n) if closes else Severity(severity[n]).name.lower(),
-            peak_score=float(verdicts.event_peak[event]),
-            points=int(verdicts.event_points[event]),
-            opened_at=iso_time(int(verdicts.event_opened_us[event])),
-            contributions=share_evidence(scores, self.fields),
-            streams=strongest_streams(self._detector.profile.streams, verdicts.event_novelty[event]),
-            context=window[~np.isnan(window)].tolist(),
-            bundle=self._origin.bundle,
-            source=self._origin.source,
-            partition=self._origin.partition,
-            position=offset,
-            index=index,
-        )
 
     def _tabulate(
         self,
@@ -366,11 +312,17 @@ class PartitionEngine:
         self.counts = Counts.from_dict(dict(counts))
 
 
-def _peak_severity(verdicts: Verdicts, event: int, n: int) -> str:
-    """Grade of the episode's highest score."""
-    flagged = np.ones(1, np.bool_)
-    grades = grade(verdicts.event_peak[event : event + 1], verdicts.threshold[n : n + 1], flagged)
-    return Severity(grades[0]).name.lower()
+def _join(outcomes: Sequence[Outcome]) -> Outcome:
+    """One outcome of the parts of a micro-batch."""
+    counts = Counts()
+    for outcome in outcomes:
+        counts += outcome.counts
+    return Outcome(
+        tuple(table for outcome in outcomes for table in outcome.verdicts),
+        tuple(anomaly for outcome in outcomes for anomaly in outcome.anomalies),
+        counts,
+        np.concatenate([outcome.dead_letters for outcome in outcomes]),
+    )
 
 
 def _expand(batch: Batch, base: NDArray[np.int64], width: int) -> Points:

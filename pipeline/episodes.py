@@ -1,5 +1,6 @@
 """Anomalies as they are reported: built from the few points that did something to an episode, and from silences."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,8 +44,12 @@ def grade(score: NDArray[np.float32], threshold: NDArray[np.float32], flagged: N
 
 def iso_time(time_us: int) -> str:
     """ISO 8601 in UTC, with microseconds only where there are any."""
-    text = str(np.datetime64(time_us, "us"))
-    return text.removesuffix(".000000") + "Z"
+    return iso_times(np.array([time_us]))[0]
+
+
+def iso_times(times_us: NDArray[np.int64]) -> list[str]:
+    """As `iso_time`, of each."""
+    return [f"{text.removesuffix('.000000')}Z" for text in np.datetime_as_string(times_us.astype("M8[us]")).tolist()]
 
 
 def anomaly_id(origin: Origin, position: int, key: str, field: str, what: str) -> str:
@@ -64,15 +69,19 @@ def share_evidence(scores: NDArray[np.float32], fields: Sequence[str]) -> dict[s
     return {name: round(float(share), 4) for name, share in zip(fields, shares, strict=True)}
 
 
-def strongest_streams(names: Sequence[str], novelty: NDArray[np.float32]) -> list[dict[str, str | float]]:
-    """The derived streams that spoke, most novel first."""
-    order = np.argsort(-novelty, kind="stable")[:STREAMS_TOLD]
-    return [{"name": names[i], "novelty": round(float(novelty[i]), 3)} for i in order if novelty[i] > 0]
+def strongest_streams(names: Sequence[str], novelty: NDArray[np.float32]) -> list[list[dict[str, str | float]]]:
+    """Of each row of novelties (m, streams), the derived streams that spoke, most novel first."""
+    order = np.argsort(-novelty, axis=1, kind="stable")[:, :STREAMS_TOLD]
+    highest = np.take_along_axis(novelty, order, axis=1)
+    return [
+        [{"name": names[i], "novelty": round(value, 3)} for i, value in zip(which, values, strict=True) if value > 0]
+        for which, values in zip(order.tolist(), highest.tolist(), strict=True)
+    ]
 
 
 def finite_or_none(value: float) -> float | None:
     """The value for JSON, which has no NaN."""
-    return float(value) if np.isfinite(value) else None
+    return value if math.isfinite(value) else None
 
 
 def silence_anomaly(

@@ -1,7 +1,8 @@
-"""One batch at a time through its engine on a thread, while the loop polls and decodes the next.
+"""One batch at a time through its engine, the kernel on a thread while the loop polls and decodes the next.
 
-The kernel runs without the interpreter's lock, so the two take each other's time only where both are Python. Nothing
-but this thread touches the engine of a batch that is under way: whoever needs to see it finishes the batch first.
+The kernel runs without the interpreter's lock. What of the engine is Python stays on the loop's thread: two threads
+that both want the lock hand it to one another a hundred times a batch, and wait for that longer than they work.
+Nothing else may touch the engine of a batch that is under way: whoever needs to see it finishes the batch first.
 """
 
 import time
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pipeline.engine import Outcome, PartitionEngine
+from pipeline.engine import Job, Outcome, PartitionEngine
 from pipeline.interfaces import Message
 from pipeline.records import Batch
 from pipeline.service.task import Task
@@ -33,25 +34,27 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _Given:
     task: Task
     messages: Sequence[Message]
     batch: Batch
     decode_s: float
-    done: "Future[tuple[Outcome, float]]"
+    begin_s: float
+    job: Job
+    run_s: "Future[float]"
 
 
 class ScoringThread:
-    """A thread that scores, and what it has been given."""
+    """A thread for the kernel, and the batch that it has been given."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, "scoring")
-        self._job: _Job | None = None
+        self._given: _Given | None = None
 
     @property
     def is_busy(self) -> bool:
         """Whether a batch was given that is not finished."""
-        return self._job is not None
+        return self._given is not None
 
     def begin(
         self, task: Task, engine: PartitionEngine, messages: Sequence[Message], batch: Batch, decode_s: float
@@ -61,30 +64,36 @@ class ScoringThread:
         Raises:
             RuntimeError: the one before is not finished.
         """
-        if self._job is not None:
+        if self._given is not None:
             raise RuntimeError("found a batch under way; expected it to be finished before the next")
-        self._job = _Job(task, messages, batch, decode_s, self._pool.submit(_score, engine, batch))
+        began = time.perf_counter()
+        job = engine.begin(batch)
+        begin_s = time.perf_counter() - began
+        self._given = _Given(task, messages, batch, decode_s, begin_s, job, self._pool.submit(_run, job))
 
     def finish(self) -> Scored | None:
         """Wait for what came of the batch; None if there is none. What the engine raised is raised here."""
-        job, self._job = self._job, None
-        if job is None:
+        given, self._given = self._given, None
+        if given is None:
             return None
-        outcome, scoring_s = job.done.result()
-        return Scored(job.task, job.messages, job.batch, outcome, job.decode_s, scoring_s)
+        run_s = given.run_s.result()
+        began = time.perf_counter()
+        outcome = given.job.finish()
+        scoring_s = given.begin_s + run_s + time.perf_counter() - began
+        return Scored(given.task, given.messages, given.batch, outcome, given.decode_s, scoring_s)
 
     def discard(self) -> None:
-        """Wait for the batch, and forget what came of it."""
-        job, self._job = self._job, None
-        if job is not None:
-            job.done.exception()
+        """Wait for the batch, and forget what came of it; its engine is of no use any more."""
+        given, self._given = self._given, None
+        if given is not None:
+            given.run_s.exception()
 
     def close(self) -> None:
         """Let the thread end."""
         self._pool.shutdown()
 
 
-def _score(engine: PartitionEngine, batch: Batch) -> tuple[Outcome, float]:
+def _run(job: Job) -> float:
     began = time.perf_counter()
-    outcome = engine.process(batch)
-    return outcome, time.perf_counter() - began
+    job.run()
+    return time.perf_counter() - began

@@ -22,7 +22,7 @@ from tests.chaos.service import Names, Serving, write_config
 from tests.kafka_broker import Broker, create_topic, read_committed, send
 
 ROUNDS = 3
-MESSAGES, KEYS, PARTITIONS = 1_000_000, 500, 4
+MESSAGES, KEYS, PARTITIONS = 3_000_000, 500, 4
 MICRO_BATCH = 5_000
 AT_LEAST = 0.6
 _START_MS, _INTERVAL_MS = 1_700_000_000_000, 60_000
@@ -79,7 +79,7 @@ def shortfalls(figures: dict[str, Any]) -> list[str]:
 
 
 def _records() -> Iterator[tuple[int, bytes, bytes]]:
-    """Noisy waves, with a fault in one point of fifty, so that about one in a hundred is flagged."""
+    """Noisy waves, with a fault in one point of fifty."""
     dice = np.random.default_rng(11)
     phase = dice.uniform(0, 2 * np.pi, KEYS)
     noise = dice.normal(0, 0.1, MESSAGES)
@@ -106,7 +106,9 @@ def _service_rate(bootstrap: str, names: Names, directory: Path) -> tuple[float,
         directory / "driftline.toml",
         bootstrap,
         names,
-        detector={"profile": "balanced"},
+        # so that more than one point in a hundred is flagged, and more than one event comes of a hundred messages
+        detector={"profile": "balanced", "risk": 3.0},
+        episodes={"rest": 0, "quiet": 1},
         # as they are by default, where the configuration for tests has shorter ones
         kafka={"session_timeout": "45s", "transaction_timeout": "15s"},
         state={"snapshot_interval": "1min"},

@@ -75,10 +75,10 @@ def test_evidence_is_shared_by_the_fields_that_scored() -> None:
 def test_the_strongest_streams_come_first_and_silent_ones_not_at_all() -> None:
     """At most five streams are told, most novel first, without those of no novelty."""
     names = list("abcdefgh")
-    told = strongest_streams(names, np.array([0.1, 0.0, 2.0, 0.5, 0.4, 0.3, 1.0, 0.0], np.float32))
-    assert [one["name"] for one in told] == ["c", "g", "d", "e", "f"]
-    assert told[0]["novelty"] == 2.0
-    assert len(strongest_streams(names, np.zeros(8, np.float32))) == 0
+    told = strongest_streams(names, np.array([[0.1, 0.0, 2.0, 0.5, 0.4, 0.3, 1.0, 0.0], [0.0] * 8], np.float32))
+    assert [one["name"] for one in told[0]] == ["c", "g", "d", "e", "f"]
+    assert told[0][0]["novelty"] == 2.0
+    assert told[1] == []
 
 
 def test_json_has_no_nan() -> None:

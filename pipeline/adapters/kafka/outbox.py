@@ -145,6 +145,8 @@ class KafkaOutbox:
     def _require_room(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """Refuse a message that the broker would refuse along with the whole transaction."""
         limit = self._settings.limits.get(topic, LARGEST_MESSAGE)
+        if not headers and len(key or b"") + len(value or b"") + _FRAME_BYTES <= min(limit, LARGEST_MESSAGE):
+            return
         own = [part for name, content in headers for part in (name.encode(), content)]
         size = sum(map(len, (key or b"", value or b"", *own))) + _FRAME_BYTES
         if size <= min(limit, LARGEST_MESSAGE):

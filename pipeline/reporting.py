@@ -1,0 +1,195 @@
+"""The anomalies of a micro-batch: what its points did to episodes, and the silences that it ended or showed."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.kernel import Verdicts
+from pipeline.episodes import (
+    CONTEXT,
+    EVENTS,
+    LEVEL_SHIFT_EVENT,
+    Origin,
+    anomaly_id,
+    finite_or_none,
+    grade,
+    iso_times,
+    share_evidence,
+    silence_anomaly,
+    strongest_streams,
+)
+from pipeline.records import Anomaly, Batch, Severity
+from pipeline.silence import SilenceEvents
+from pipeline.windows import Steps
+
+_SEVERITIES = [severity.name.lower() for severity in Severity]
+
+
+class Reporter:
+    """Describes what happened in a partition.
+
+    Args:
+        origin: named in every anomaly.
+        fields: names of the fields of a record.
+        streams: names of the derived streams.
+    """
+
+    def __init__(self, origin: Origin, fields: tuple[str, ...], streams: Sequence[str]) -> None:
+        self._origin = origin
+        self._fields = fields
+        self._streams = streams
+
+    def report(
+        self,
+        batch: Batch,
+        steps: Steps,
+        verdicts: Verdicts,
+        severity: NDArray[np.int8],
+        silences: SilenceEvents,
+        keys: Sequence[str],
+    ) -> list[Anomaly]:
+        """Anomalies in order of the records that caused them.
+
+        Args:
+            steps, verdicts, severity: of the batch.
+            keys: name of the key of each slot.
+        """
+        records = steps.record[verdicts.event_point].tolist() + silences.record.tolist()
+        reports = self._episodes(steps, verdicts, severity, keys) + self._silences(batch, silences, keys)
+        order = sorted(range(len(reports)), key=records.__getitem__)
+        return [reports[at] for at in order]
+
+    def _episodes(
+        self, steps: Steps, verdicts: Verdicts, severity: NDArray[np.int8], keys: Sequence[str]
+    ) -> list[Anomaly]:
+        points = verdicts.event_point
+        if not len(points):
+            return []
+        threshold, event = verdicts.threshold[points], verdicts.event[points]
+        peaks = grade(verdicts.event_peak, threshold, np.ones(len(points), np.bool_))
+        slot, field = np.divmod(steps.lane[points], len(self._fields))
+        rows = zip(
+            event.tolist(),
+            slot.tolist(),
+            field.tolist(),
+            steps.position[points].tolist(),
+            verdicts.episode[points].tolist(),
+            iso_times(steps.time_us[points]),
+            iso_times(verdicts.event_opened_us),
+            steps.value[points].tolist(),
+            verdicts.expected[points].tolist(),
+            verdicts.lower[points].tolist(),
+            verdicts.upper[points].tolist(),
+            verdicts.score[points].tolist(),
+            threshold.tolist(),
+            severity[points].tolist(),
+            peaks.tolist(),
+            verdicts.event_peak.tolist(),
+            verdicts.event_points.tolist(),
+            self._contributions(steps, verdicts),
+            strongest_streams(self._streams, verdicts.event_novelty),
+            _contexts(verdicts.event_window[:, -CONTEXT:]),
+            strict=True,
+        )
+        return [self._describe(keys, *row) for row in rows]
+
+    def _describe(
+        self,
+        keys: Sequence[str],
+        event: int,
+        slot: int,
+        field: int,
+        position: int,
+        episode: int,
+        time: str,
+        opened_at: str,
+        observed: float,
+        expected: float,
+        lower: float,
+        upper: float,
+        score: float,
+        threshold: float,
+        severity: int,
+        peak_severity: int,
+        peak_score: float,
+        points: int,
+        contributions: dict[str, float],
+        streams: list[dict[str, str | float]],
+        context: list[float],
+    ) -> Anomaly:
+        key, name, what, origin = keys[slot], self._fields[field], EVENTS[event], self._origin
+        offset, index = origin.place(position)
+        return Anomaly(
+            id=anomaly_id(origin, position, key, name, what),
+            event=what,
+            episode=anomaly_id(origin, episode, key, name, "opened"),
+            kind="level_shift" if event == LEVEL_SHIFT_EVENT else "point",
+            key=key,
+            field=name,
+            time=time,
+            observed=observed,
+            expected=finite_or_none(expected),
+            lower=finite_or_none(lower),
+            upper=finite_or_none(upper),
+            score=score,
+            threshold=threshold,
+            severity=_SEVERITIES[peak_severity if what == "closed" else severity],
+            peak_score=peak_score,
+            points=points,
+            opened_at=opened_at,
+            contributions=contributions,
+            streams=streams,
+            context=context,
+            bundle=origin.bundle,
+            source=origin.source,
+            partition=origin.partition,
+            position=offset,
+            index=index,
+        )
+
+    def _contributions(self, steps: Steps, verdicts: Verdicts) -> list[dict[str, float]]:
+        """Of each event, the shares of the fields of its key in the evidence of its record."""
+        width, points = len(self._fields), verdicts.event_point
+        if width == 1:
+            return [share_evidence(verdicts.score[point : point + 1], self._fields) for point in points.tolist()]
+        shares = []
+        first = np.searchsorted(steps.record, steps.record[points]).tolist()
+        last = np.searchsorted(steps.record, steps.record[points], side="right").tolist()
+        for point, start, stop in zip(points.tolist(), first, last, strict=True):
+            scores = np.zeros(width, np.float32)
+            for other in range(start, stop):
+                if (
+                    steps.lane[other] // width == steps.lane[point] // width
+                    and steps.time_us[other] == steps.time_us[point]
+                ):
+                    scores[steps.lane[other] % width] = verdicts.score[other]
+            shares.append(share_evidence(scores, self._fields))
+        return shares
+
+    def _silences(self, batch: Batch, silences: SilenceEvents, keys: Sequence[str]) -> list[Anomaly]:
+        reports = []
+        for lane, record, since_us, began in zip(
+            silences.lane.tolist(), silences.record.tolist(), silences.since_us.tolist(), silences.began.tolist(),
+            strict=True,
+        ):  # fmt: skip
+            slot, at = divmod(lane, len(self._fields))
+            report = silence_anomaly(
+                self._origin,
+                key=keys[slot],
+                field=self._fields[at],
+                time_us=int(batch.time_us[record]),
+                position=int(batch.position[record]),
+                since_us=since_us,
+                began=began,
+            )
+            reports.append(report)
+        return reports
+
+
+def _contexts(windows: NDArray[np.float64]) -> list[list[float]]:
+    """The values of each window (m, window) that there are."""
+    if not np.isnan(windows).any():
+        return cast("list[list[float]]", windows.tolist())
+    return [window[~np.isnan(window)].tolist() for window in windows]
