@@ -18,7 +18,8 @@ Errors of lower libraries are translated where they occur (`raise InputError(...
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 
 class DriftlineError(Exception):
@@ -58,6 +59,13 @@ class InputError(UserError):
         self.column = column
         self.found = found
         self.expected = expected
+
+    def __reduce__(self) -> tuple["Callable[[], InputError]", tuple[()]]:
+        """How it comes back whole from another process, which arguments by name would keep it from."""
+        again = partial(
+            InputError, self.source, found=self.found, expected=self.expected, row=self.row, column=self.column
+        )
+        return again, ()
 
 
 class ConfigError(UserError):

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.labelled import LabelledStream
 from pipeline.records import Anomaly, Batch, Checkpoint, Place, Position, VerdictTable
 
 Headers = Sequence[tuple[str, bytes]]
@@ -38,6 +39,25 @@ class Partition(Protocol):
 
     def batches(self, batch_size: int, *, after_row: int = 0) -> Iterator[Batch]:
         """Its records behind a position, in micro-batches of at most a size."""
+
+
+class LabelledSource(Protocol):
+    """A labelled stream that is read where and when it is needed; goes to other processes."""
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others."""
+
+    @property
+    def points(self) -> int:
+        """About how many points it has, rows times fields."""
+
+    def read(self) -> LabelledStream:
+        """The whole of it.
+
+        Raises:
+            InputError: it cannot be read.
+        """
 
 
 class Outputs(Protocol):

@@ -1,12 +1,16 @@
 """Reads the copy of the Numenta Anomaly Benchmark in tests/data/nab."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+
+from detectors.evaluation.ranking import label_rows
+from pipeline.labelled import LabelledStream
 
 FOLDER = Path(__file__).parent / "data" / "nab"
 
@@ -31,6 +35,31 @@ def load_nab() -> list[NabStream]:
         NabStream(file, time_us[rows], value[rows], np.array(windows[file], "M8[us]").astype(np.int64).reshape(-1, 2))
         for file, rows in zip(name, bounds, strict=True)
     ]
+
+
+def labelled(stream: NabStream) -> LabelledStream:
+    """The file as an evaluation takes it."""
+    is_anomaly = label_rows(stream.time_us, stream.windows)
+    return LabelledStream(
+        stream.name, ("value",), stream.time_us, stream.value[:, None].copy(), is_anomaly, stream.windows
+    )
+
+
+def write_checkout(directory: Path, streams: Sequence[NabStream]) -> Path:
+    """Some files in the layout of the benchmark's repository."""
+    windows = {stream.name: stream.windows.astype("M8[us]").astype(str).tolist() for stream in streams}
+    for stream in streams:
+        path = directory / "data" / stream.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        times = np.datetime_as_string(stream.time_us.astype("M8[us]"), unit="s")
+        rows = (
+            f"{time.replace('T', ' ')},{value!r}\n"
+            for time, value in zip(times.tolist(), stream.value.tolist(), strict=True)
+        )
+        path.write_text("timestamp,value\n" + "".join(rows))
+    (directory / "labels").mkdir()
+    (directory / "labels" / "combined_windows.json").write_text(json.dumps(windows))
+    return directory
 
 
 def load_reference_scores() -> dict[str, list[NDArray[np.float64]]]:

@@ -16,13 +16,14 @@ S_PER_DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class LaneAlerts:
-    """Alerts and labels of one lane.
+    """Alerts and labels of one lane, or of lanes that are labelled together, such as the fields of one key.
 
     Attributes:
         lane: its name.
         start_us, end_us: event time of its first and last point; windows that lie wholly outside are left out.
         alerts_us: (a,) int64, event time of each alert, in any order.
         windows: (w, 2) int64, first and last microsecond of each labelled window; empty for a lane without labels.
+        lanes: how many lanes the alerts are of; a window is found by an alert of any of them.
     """
 
     lane: str
@@ -30,20 +31,22 @@ class LaneAlerts:
     end_us: int
     alerts_us: NDArray[np.int64]
     windows: ArrayLike = ()
+    lanes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class LaneOutcome:
-    """What became of the windows and alerts of one lane.
+    """What became of the windows and alerts of one lane, or of lanes that are labelled together.
 
     Attributes:
         lane: its name.
-        days: time covered, in days.
+        days: time covered, in days, summed over the lanes.
         windows: (w, 2) int64, those within the time covered, by start.
         is_detected: (w,) bool.
         delay_s: (w,) float64, seconds from the start of each window to its first alert; NaN where it was missed.
         alerts: number of alerts.
         false_alarms: number of alerts within no window.
+        lanes: number of lanes.
     """
 
     lane: str
@@ -53,6 +56,7 @@ class LaneOutcome:
     delay_s: NDArray[np.float64]
     alerts: int
     false_alarms: int
+    lanes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +112,13 @@ def judge(lane: LaneAlerts) -> LaneOutcome:
     is_false = np.searchsorted(starts_us, alerts_us, side="right") == np.searchsorted(np.sort(ends_us), alerts_us)
     return LaneOutcome(
         lane=lane.lane,
-        days=(lane.end_us - lane.start_us) / US_PER_S / S_PER_DAY,
+        days=lane.lanes * (lane.end_us - lane.start_us) / US_PER_S / S_PER_DAY,
         windows=windows,
         is_detected=is_detected,
         delay_s=np.where(is_detected, (first_us - starts_us) / US_PER_S, np.nan),
         alerts=len(alerts_us),
         false_alarms=int(is_false.sum()),
+        lanes=lane.lanes,
     )
 
 
@@ -125,7 +130,7 @@ def summarise(outcomes: Sequence[LaneOutcome]) -> Detection:
     days = sum(outcome.days for outcome in outcomes)
     delay_s = np.concatenate([outcome.delay_s[outcome.is_detected] for outcome in outcomes] or [np.empty(0)])
     return Detection(
-        lanes=len(outcomes),
+        lanes=sum(outcome.lanes for outcome in outcomes),
         windows=windows,
         detected=detected,
         alerts=sum(outcome.alerts for outcome in outcomes),

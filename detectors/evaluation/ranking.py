@@ -14,6 +14,20 @@ def label_rows(time_us: NDArray[np.int64], windows: ArrayLike) -> NDArray[np.boo
     return is_anomaly
 
 
+def label_windows(time_us: NDArray[np.int64], is_anomaly: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """First and last microsecond (w, 2) of each run of labelled rows: the opposite of `label_rows`.
+
+    Where times of a run step back, its window is from the earliest to the latest of them.
+
+    Args:
+        time_us: (n,) of the rows.
+        is_anomaly: (n,) labels.
+    """
+    starts, stops = np.flatnonzero(np.diff(is_anomaly, prepend=False, append=False)).reshape(-1, 2).T
+    windows = [(time_us[run].min(), time_us[run].max()) for run in map(slice, starts, stops)]
+    return np.array(windows, np.int64).reshape(-1, 2)
+
+
 def average_precision(score: NDArray[np.float64], is_anomaly: NDArray[np.bool_]) -> float:
     """Area under the precision-recall curve of single points: precision at each threshold, weighted by recall gained.
 

@@ -107,3 +107,13 @@ def test_every_alert_is_true_or_false(alerts_s: list[int], windows_s: list[tuple
     assert [None if np.isnan(delay) else delay for delay in outcome.delay_s] == expected
     is_false = [not any(start <= alert <= end for start, end in windows_s) for alert in alerts_s]
     assert outcome.false_alarms == sum(is_false)
+
+
+def test_lanes_that_are_labelled_together() -> None:
+    """Alerts of two lanes with the same labels find a window once; false alarms are spread over the days of both."""
+    together = judge(
+        LaneAlerts("a", 0, DAY_S * SECOND_US, np.array([5, 150, 160]) * SECOND_US, [(10**8, 2 * 10**8)], 2)
+    )
+    total = summarise([together])
+    assert (total.lanes, total.detected, total.false_alarms) == (2, 1, 1)
+    assert total.false_alarms_per_lane_day == pytest.approx(0.5)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from detectors.evaluation.ranking import average_precision, label_rows, vus_pr
+from detectors.evaluation.ranking import average_precision, label_rows, label_windows, vus_pr
 
 Series = tuple[NDArray[np.float64], NDArray[np.bool_]]
 
@@ -160,3 +160,19 @@ def test_negative_buffer() -> None:
     """A buffer has a length."""
     with pytest.raises(ValueError, match="found max_buffer = -1"):
         vus_pr(np.zeros(2), np.array([True, False]), -1)
+
+
+def test_runs_of_labels_are_windows() -> None:
+    """Each run of labelled rows is a window, from which the labels come back; a lone row and both ends are runs too."""
+    #  row        0  1  2  3  4  5  6
+    labels = np.array([1, 1, 0, 1, 0, 0, 1], bool)
+    time_us = np.arange(7) * 10
+    windows = label_windows(time_us, labels)
+    assert windows.tolist() == [[0, 10], [30, 30], [60, 60]]
+    assert label_rows(time_us, windows).tolist() == labels.tolist()
+    assert label_windows(time_us, np.zeros(7, bool)).shape == (0, 2)
+
+
+def test_a_window_of_rows_that_step_back_spans_them_all() -> None:
+    """No labelled row lies outside its window, whatever the order of times."""
+    assert label_windows(np.array([10, 30, 20, 40]), np.array([False, True, True, False])).tolist() == [[20, 30]]

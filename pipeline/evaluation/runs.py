@@ -1,4 +1,4 @@
-"""How good the verdicts of a run were, given labelled windows."""
+"""How good the verdicts of a run were, given its outputs and labelled windows."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from detectors.evaluation.detection import LaneAlerts, judge, summarise
+from detectors.evaluation.detection import LaneAlerts, judge
 from detectors.evaluation.nab import NabFile, score_corpus
-from detectors.evaluation.ranking import label_rows, vus_pr
+from detectors.evaluation.ranking import label_rows
+from pipeline.evaluation.measures import describe_detection, mean_ranking, rank
+from pipeline.evaluation.nab import nab_scores
+from pipeline.evaluation.scoring import alert_times
 from pipeline.records import Anomaly
 
 Spans = Sequence[tuple[int, int]]
-LARGEST_SCORE = 40.0
-"""Alert scores are divided by this for NAB, whose scores end at 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ def evaluate_run(directory: Path, labels: Mapping[str, Spans]) -> dict[str, Any]
     """Measures of a run whose outputs lie in `directory`, for `summary.json`.
 
     Precision, recall, delay and false alarms are of alerts: episodes opened or worsened. NAB's scores treat each lane
-    as a file of the benchmark, with the threshold that its rules choose. VUS-PR is of the scores, and the mean over
-    labelled lanes. A measure with no cases is None.
+    as a file of the benchmark, with the threshold that its rules choose. VUS-PR and AUC-PR are of the scores, points
+    without one being lowest, and the mean over labelled lanes. A measure with no cases is None.
 
     Args:
         directory: holds `verdicts.parquet` and `anomalies.jsonl`.
@@ -57,35 +58,20 @@ def evaluate_run(directory: Path, labels: Mapping[str, Spans]) -> dict[str, Any]
     """
     labels = {key: merge_spans(spans) for key, spans in labels.items()}
     lanes = read_lanes(directory)
-    detection = summarise(
-        [
-            judge(
-                LaneAlerts(
-                    f"{lane.key}/{lane.field}",
-                    int(lane.time_us.min()),
-                    int(lane.time_us.max()),
-                    lane.alerts_us,
-                    list(labels.get(lane.key, ())),
-                )
+    outcomes = [
+        judge(
+            LaneAlerts(
+                f"{lane.key}/{lane.field}",
+                int(lane.time_us.min()),
+                int(lane.time_us.max()),
+                lane.alerts_us,
+                list(labels.get(lane.key, ())),
             )
-            for lane in lanes
-        ]
-    )
-    volumes = [volume for lane in lanes if (volume := _volume(lane, labels.get(lane.key, ()))) is not None]
-    return {
-        "lanes": detection.lanes,
-        "windows": detection.windows,
-        "detected": detection.detected,
-        "alerts": detection.alerts,
-        "false_alarms": detection.false_alarms,
-        "precision": detection.precision,
-        "recall": detection.recall,
-        "f1": detection.f1,
-        "detection_delay_s": {"mean": detection.mean_delay_s, "median": detection.median_delay_s},
-        "false_alarms_per_lane_day": detection.false_alarms_per_lane_day,
-        "vus_pr": float(np.mean(volumes)) if volumes else None,
-        "nab": _nab(lanes, labels),
-    }
+        )
+        for lane in lanes
+    ]
+    rankings = [rank(lane.score, label_rows(lane.time_us, list(labels.get(lane.key, ())))) for lane in lanes]
+    return {**describe_detection(outcomes), **mean_ranking(rankings), "nab": _nab(lanes, labels)}
 
 
 def merge_spans(spans: Spans) -> list[tuple[int, int]]:
@@ -132,8 +118,7 @@ def _lane(
 ) -> LaneScores:
     raised = [alert.position for alert in alerts if alert.score is not None]
     alert_score = np.where(np.isin(position, raised), np.nan_to_num(score), 0.0)
-    alerts_us = np.array([alert.time.removesuffix("Z") for alert in alerts], "datetime64[us]").astype(np.int64)
-    return LaneScores(key, field, time_us, position, score, alert_score, alerts_us)
+    return LaneScores(key, field, time_us, position, score, alert_score, alert_times(alerts))
 
 
 def _read_alerts(directory: Path) -> defaultdict[tuple[str, str], list[Anomaly]]:
@@ -148,18 +133,12 @@ def _read_alerts(directory: Path) -> defaultdict[tuple[str, str], list[Anomaly]]
     return alerts
 
 
-def _volume(lane: LaneScores, spans: Spans) -> float | None:
-    scored = ~np.isnan(lane.score)
-    is_anomaly = label_rows(lane.time_us[scored], list(spans)) if spans else np.zeros(0, np.bool_)
-    return vus_pr(lane.score[scored], is_anomaly) if is_anomaly.any() else None
-
-
 def _nab(lanes: Sequence[LaneScores], labels: Mapping[str, Spans]) -> dict[str, float] | None:
     files = [
         NabFile(
             f"{lane.key}/{lane.field}",
             lane.time_us,
-            np.minimum(lane.alert_score / LARGEST_SCORE, 1.0),
+            nab_scores(lane.alert_score),
             list(labels.get(lane.key, ())),
         )
         for lane in lanes

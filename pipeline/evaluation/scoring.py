@@ -1,0 +1,138 @@
+"""What the engine says of a labelled stream: scores, alerts, the time that it took."""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.engine import PartitionEngine
+from pipeline.labelled import LabelledStream
+from pipeline.records import Anomaly, Batch, VerdictTable
+
+READ_OUTS = {
+    name: column
+    for name, column in {"event": "score", "segment": "segment_score"}.items()
+    if column in VerdictTable.__slots__
+}
+"""Columns of a verdict that rank points, by the name of the read-out."""
+US_PER_S = 1_000_000
+
+
+class Engines(Protocol):
+    """What is evaluated: makes a fresh engine for a stream. It goes to other processes, so it can be pickled."""
+
+    def __call__(self, stream: str, fields: tuple[str, ...]) -> AbstractContextManager[PartitionEngine]:
+        """An engine for the stream of a name, to be used within the block."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StreamScores:
+    """What an engine said of a stream of n rows.
+
+    Attributes:
+        scores: by read-out, (n,) float64: the fields' scores combined, 0 where a row was not scored.
+        alert_score: (n,) float64, highest score of the alerts that a row raised, else 0.
+        alerts_us: (a,) int64, event time of every alert, silences included; an alert is an episode that opens or
+            worsens.
+        points: rows times fields.
+        scoring_s: seconds spent in the engine.
+        bytes_per_lane: of state.
+    """
+
+    scores: dict[str, NDArray[np.float64]]
+    alert_score: NDArray[np.float64]
+    alerts_us: NDArray[np.int64]
+    points: int
+    scoring_s: float
+    bytes_per_lane: int
+
+
+def score_stream(
+    stream: LabelledStream, engines: Engines, *, clock: Callable[[], float], micro_batch: int
+) -> StreamScores:
+    """Take a stream through a fresh engine, in order and once.
+
+    Args:
+        stream: labels are not looked at.
+        engines: what is evaluated.
+        clock: seconds; read before and after each micro-batch.
+        micro_batch: records taken at a time; it changes no score.
+    """
+    _load_kernels(stream, engines)
+    by_field = {name: np.zeros(stream.values.shape, np.float32) for name in READ_OUTS}
+    alerts: list[Anomaly] = []
+    seconds = 0.0
+    with engines(stream.name, stream.fields) as engine:
+        for batch in _batches(stream, micro_batch):
+            start = clock()
+            outcome = engine.process(batch)
+            seconds += clock() - start
+            for table in outcome.verdicts:
+                _place(table, by_field)
+            alerts += [anomaly for anomaly in outcome.anomalies if anomaly.event != "closed"]
+        bytes_per_lane = engine.lanes.bytes_per_lane
+    return StreamScores(
+        scores={name: combine_fields(scores) for name, scores in by_field.items()},
+        alert_score=_alert_scores(len(stream), alerts),
+        alerts_us=alert_times(alerts),
+        points=stream.values.size,
+        scoring_s=seconds,
+        bytes_per_lane=bytes_per_lane,
+    )
+
+
+def combine_fields(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """One score (n,) of the scores (n, fields) of a record: (sum of score^8)^(1/8), as novelties combine to a score.
+
+    It is the score itself where there is one field, and hardly more than the highest where there are several.
+    """
+    largest: NDArray[np.float64] = scores.max(axis=1).astype(np.float64)
+    if scores.shape[1] == 1:
+        return largest
+    share = scores / np.where(largest > 0, largest, 1.0)[:, None]
+    combined: NDArray[np.float64] = largest * (share**8).sum(axis=1) ** 0.125
+    return combined
+
+
+def alert_times(alerts: Iterable[Anomaly]) -> NDArray[np.int64]:
+    """Event times (a,) in microseconds."""
+    return np.array([alert.time.removesuffix("Z") for alert in alerts], "datetime64[us]").astype(np.int64)
+
+
+def _batches(stream: LabelledStream, size: int) -> Iterable[Batch]:
+    for start in range(0, len(stream), size):
+        rows = slice(start, min(start + size, len(stream)))
+        count = rows.stop - rows.start
+        yield Batch(
+            key_names=[stream.name],
+            key_codes=np.zeros(count, np.int32),
+            time_us=stream.time_us[rows],
+            values=np.array(stream.values[rows]),
+            position=np.arange(rows.start, rows.stop) + 1,
+        )
+
+
+def _load_kernels(stream: LabelledStream, engines: Engines) -> None:
+    """Have an engine that is not used otherwise take the first record, so that loading kernels is not timed."""
+    with engines(stream.name, stream.fields) as engine:
+        engine.process(next(iter(_batches(stream, 1))))
+
+
+def _place(table: VerdictTable, by_field: dict[str, NDArray[np.float32]]) -> None:
+    """Put the scores of a table at the rows that they are of; those of empty windows are of none."""
+    is_row = table.position > 0
+    rows, fields = table.position[is_row] - 1, table.field[is_row]
+    for name, column in READ_OUTS.items():
+        by_field[name][rows, fields] = np.nan_to_num(getattr(table, column)[is_row], nan=0.0)
+
+
+def _alert_scores(count: int, alerts: Iterable[Anomaly]) -> NDArray[np.float64]:
+    scores = np.zeros(count)
+    for alert in alerts:
+        if alert.score is not None and alert.position > 0:
+            row = alert.position - 1
+            scores[row] = max(scores[row], alert.score)
+    return scores

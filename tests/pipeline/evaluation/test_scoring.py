@@ -1,0 +1,106 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from pipeline.engine import PartitionEngine
+from pipeline.evaluation.scoring import combine_fields, score_stream
+from pipeline.labelled import LabelledStream
+from tests.fakes import INTERVAL_US, START_US, column, make_batch, make_engine, process, seasonal
+
+
+@dataclass(frozen=True, slots=True)
+class SmallEngines:
+    """Engines of a small random network."""
+
+    @contextmanager
+    def __call__(self, stream: str, fields: tuple[str, ...]) -> Iterator[PartitionEngine]:  # noqa: ARG002
+        """A fresh engine."""
+        yield make_engine(fields=fields)
+
+
+class Ticks:
+    """A clock that moves on by a second whenever it is read."""
+
+    def __init__(self) -> None:
+        self.time_s = 0.0
+
+    def __call__(self) -> float:
+        """Seconds."""
+        self.time_s += 1.0
+        return self.time_s
+
+
+def make_stream(fields: int = 1, rows: int = 900) -> LabelledStream:
+    """A daily cycle with a spike in the last field at row 700."""
+    rng = np.random.default_rng(7)
+    values = np.column_stack([seasonal(rng, rows) for _ in range(fields)])
+    values[700:703, -1] += 20
+    is_anomaly = np.zeros(rows, bool)
+    is_anomaly[700:703] = True
+    time_us = START_US + INTERVAL_US * np.arange(rows)
+    names = tuple(f"f{index}" for index in range(fields))
+    return LabelledStream("s", names, time_us, values, is_anomaly, time_us[[[700, 702]]])
+
+
+def test_scores_lie_at_the_rows_that_they_are_of() -> None:
+    """Each row has the score of its verdict, 0 where there is none; alerts lie where episodes opened or worsened."""
+    stream = make_stream()
+    scores = score_stream(stream, SmallEngines(), clock=Ticks(), micro_batch=100)
+    outcomes = process(make_engine(fields=("f0",)), [make_batch(["s"] * 900, stream.time_us, stream.values)])
+    assert scores.scores["event"].tolist() == np.nan_to_num(column(outcomes, "score")).astype(float).tolist()
+    alerts = [one for outcome in outcomes for one in outcome.anomalies if one.event != "closed"]
+    assert np.flatnonzero(scores.alert_score).tolist() == [one.position - 1 for one in alerts]
+    assert 700 in np.flatnonzero(scores.alert_score)
+    assert scores.alerts_us.tolist() == stream.time_us[[one.position - 1 for one in alerts]].tolist()
+    assert scores.points == 900
+
+
+def test_time_is_that_of_the_engine_alone() -> None:
+    """Nine micro-batches take nine ticks of the clock; what loads the kernels first is not timed."""
+    assert score_stream(make_stream(), SmallEngines(), clock=Ticks(), micro_batch=100).scoring_s == 9.0
+
+
+def test_the_size_of_micro_batches_does_not_show() -> None:
+    """Scores and alerts are the same bits."""
+    one, other = (score_stream(make_stream(2), SmallEngines(), clock=Ticks(), micro_batch=size) for size in (37, 900))
+    assert one.scores["event"].tobytes() == other.scores["event"].tobytes()
+    assert one.alert_score.tobytes() == other.alert_score.tobytes()
+
+
+def test_late_and_duplicate_rows_score_nothing() -> None:
+    """Rows whose time goes back or stands still have the score 0, and the others the scores that they have alone."""
+    stream = make_stream()
+    kept = np.insert(np.arange(900), 800, [500, 799])  # row 500 once more behind row 799, and row 799 twice
+    doubled = replace(
+        stream, time_us=stream.time_us[kept], values=stream.values[kept], is_anomaly=stream.is_anomaly[kept]
+    )
+    plain, scores = (
+        score_stream(one, SmallEngines(), clock=Ticks(), micro_batch=1000).scores["event"] for one in (stream, doubled)
+    )
+    assert scores[800:802].tolist() == [0, 0]
+    assert np.delete(scores, [800, 801]).tobytes() == plain.tobytes()
+
+
+def test_an_engine_sees_nothing_of_the_labels_or_the_future() -> None:
+    """Other labels and other rows behind leave a score as it was."""
+    stream = make_stream()
+    cut = replace(
+        stream,
+        time_us=stream.time_us[:750],
+        values=stream.values[:750],
+        is_anomaly=~stream.is_anomaly[:750],
+        windows=np.empty((0, 2), np.int64),
+    )
+    whole, part = (score_stream(one, SmallEngines(), clock=Ticks(), micro_batch=200) for one in (stream, cut))
+    assert whole.scores["event"][:750].tobytes() == part.scores["event"].tobytes()
+
+
+def test_fields_combine_as_novelties_do() -> None:
+    """A record's score is the eighth root of the sum of eighth powers; of one field it is that field's, to the bit."""
+    scores = np.array([[1.0, 2.0], [0.0, 0.0], [3.0, 3.0]], np.float32)
+    assert combine_fields(scores) == pytest.approx([(1 + 2**8) ** 0.125, 0, 3 * 2**0.125])
+    alone = np.random.default_rng(7).random((50, 1), np.float32)
+    assert combine_fields(alone).astype(np.float32).tobytes() == alone.tobytes()
