@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from detectors.fleet import FAULTS, FaultLabel, make_fleet
-from pipeline.errors import ConfigError
+from pipeline.adapters.claims import claim_directory
 from pipeline.evaluation import read_lanes
 
 SEED = 7
@@ -27,25 +27,13 @@ class FaultRow:
     median_delay_s: float | None
 
 
-def claim_directory(directory: Path) -> None:
+def claim(directory: Path) -> None:
     """Make `directory` the demonstration's own, which it may write over.
 
     Raises:
         ConfigError: it holds something else.
     """
-    mark = directory / _MARK
-    if directory.exists() and not mark.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise ConfigError(
-            f"{directory}: found something that is not a demonstration's; expected a new or empty directory: "
-            "choose another by --out"
-        )
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        mark.touch()
-    except OSError as exc:
-        raise ConfigError(
-            f"{directory}: found that it cannot be written ({exc.strerror}); expected a writable directory"
-        ) from exc
+    claim_directory(directory, _MARK, "a demonstration", overwrite=True)
 
 
 def write_water_flow(directory: Path) -> Path:

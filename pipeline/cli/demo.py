@@ -46,9 +46,9 @@ def command(out: Path, lanes: int) -> int:
     from pipeline.cli.screen import Screen, make_console
     from pipeline.cli.session import REPORT, Request, replay_files
     from pipeline.config import Config
-    from pipeline.demo import claim_directory, found_by_fault, write_fleet, write_water_flow
+    from pipeline.demo import claim, found_by_fault, write_fleet, write_water_flow
 
-    claim_directory(out)
+    claim(out)
     console, screen = make_console(), Screen()
 
     console.rule("A real stream: the flow through a water main, hourly over two months", align="left")

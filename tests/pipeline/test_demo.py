@@ -9,7 +9,7 @@ from pyarrow import csv
 from detectors.fleet import FAULTS, make_fleet
 from pipeline.adapters.files import ColumnMapping, open_source, read_labels
 from pipeline.cli import run
-from pipeline.demo import SEED, claim_directory, write_fleet, write_water_flow
+from pipeline.demo import SEED, claim, write_fleet, write_water_flow
 from pipeline.errors import ConfigError
 
 
@@ -34,16 +34,16 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
     """The demonstration writes into a new or empty directory, or over its own, and into no other."""
     for name in ("new", "empty"):
         (tmp_path / "empty").mkdir(exist_ok=True)
-        claim_directory(tmp_path / name)
+        claim(tmp_path / name)
         (tmp_path / name / "report.html").touch()
-        claim_directory(tmp_path / name)
+        claim(tmp_path / name)
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.txt").touch()
     with pytest.raises(ConfigError, match="found something that is not a demonstration's"):
-        claim_directory(other)
+        claim(other)
     with pytest.raises(ConfigError, match="expected a new or empty directory"):
-        claim_directory(other / "thesis.txt")
+        claim(other / "thesis.txt")
 
 
 def test_the_water_flow_is_the_whole_real_stream(tmp_path: Path) -> None:

@@ -42,11 +42,7 @@ def resolve(reader: Reader, mapping: ColumnMapping) -> ResolvedMapping:
     Raises:
         InputError: a column that is not there, no column of times, or no column of numbers.
     """
-    names = reader.columns()
-    block = next(reader.read(names))
-    cells = (column[:_SAMPLE_ROWS] for column in block.columns)
-    sample = _Sample(str(reader.path), dict(zip(names, cells, strict=True)))
-
+    sample = _take_sample(reader)
     key = mapping.key_field
     if key is None:
         taken = {mapping.time_field, *(mapping.value_fields or ())}
@@ -74,11 +70,76 @@ def resolve(reader: Reader, mapping: ColumnMapping) -> ResolvedMapping:
     return ResolvedMapping(time, values, key, unit, tuple(name for name, was in detected.items() if was))
 
 
+def find_time(reader: Reader, taken: set[str]) -> tuple[str | None, bool]:
+    """The column of times outside `taken` if there is one, and whether it holds times.
+
+    A column with a well-known name that counts rows, such as 0, 1, 2, is found and holds none; so does one of epoch
+    numbers outside this century. A column of epoch numbers without such a name has to rise.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    sample = _take_sample(reader)
+    try:
+        name = _detect_time(sample, "auto", {*taken})
+    except InputError:
+        return None, False
+    cells = sample.cells[name]
+    times = _times(cells, "auto")
+    if times is None or _unit(cells, "auto") == "iso":
+        return name, True  # where a row is no time, reading it will say which
+    is_known, is_recent = name.lower() in _TIME_NAMES, bool(((times >= _YEAR_2000_US) & (times < _YEAR_2100_US)).all())
+    if not is_known and not (np.diff(times) > 0).all():
+        return None, False
+    return name, is_recent
+
+
+def require_one_key(reader: Reader) -> None:
+    """Refuse a file of several streams.
+
+    Raises:
+        InputError: that is what it is, by its first rows.
+    """
+    sample = _take_sample(reader)
+    for name in _KEY_NAMES:
+        keys = len(sample.cells[name].unique()) if name in sample.cells else 1
+        if keys > 1:
+            raise InputError(
+                sample.source,
+                found=f"several streams, told apart by the column {name!r}",
+                expected="a file for each stream: split it",
+            )
+
+
+def resolve_values(reader: Reader, taken: set[str | None]) -> tuple[str, ...]:
+    """The columns outside `taken` in whose first rows numbers prevail.
+
+    Raises:
+        InputError: there are none, or the file cannot be read.
+    """
+    sample = _take_sample(reader)
+    numeric = _numeric(sample, taken)
+    if not numeric:
+        raise InputError(
+            sample.source,
+            found=f"no column of numbers beside labels and times among {listed(tuple(sample.cells))}",
+            expected="at least one",
+        )
+    return numeric
+
+
 def no_such_column(source: str, name: str, names: tuple[str, ...]) -> InputError:
     """The error for a column that a file lacks, with what it has and the nearest name."""
     return InputError(
         source, found=f"no column {name!r} among {listed(names)}", expected=f"that column{nearest(name, names)}"
     )
+
+
+def _take_sample(reader: Reader) -> _Sample:
+    names = reader.columns()
+    block = next(reader.read(names))
+    cells = (column[:_SAMPLE_ROWS] for column in block.columns)
+    return _Sample(str(reader.path), dict(zip(names, cells, strict=True)))
 
 
 def _detect_time(sample: _Sample, asked: TimeUnit, taken: set[str | None]) -> str:
@@ -113,8 +174,7 @@ def _unit(cells: pa.Array, asked: TimeUnit) -> TimeUnit:
 
 
 def _detect_values(sample: _Sample, time: str, key: str | None) -> tuple[str, ...]:
-    others = {name: cells for name, cells in sample.cells.items() if name not in {time, key}}
-    numeric = tuple(name for name, cells in others.items() if is_numeric(cells) or _numbers_prevail(cells))
+    numeric = _numeric(sample, {time, key})
     if not numeric:
         raise InputError(
             sample.source,
@@ -122,6 +182,11 @@ def _detect_values(sample: _Sample, time: str, key: str | None) -> tuple[str, ..
             expected="at least one column of numbers",
         )
     return numeric
+
+
+def _numeric(sample: _Sample, taken: set[str | None]) -> tuple[str, ...]:
+    others = {name: cells for name, cells in sample.cells.items() if name not in taken}
+    return tuple(name for name, cells in others.items() if is_numeric(cells) or _numbers_prevail(cells))
 
 
 def _numbers_prevail(cells: pa.Array) -> bool:

@@ -59,8 +59,22 @@ def test_scores_lie_at_the_rows_that_they_are_of() -> None:
 
 
 def test_time_is_that_of_the_engine_alone() -> None:
-    """Nine micro-batches take nine ticks of the clock; what loads the kernels first is not timed."""
+    """Nine micro-batches take nine ticks of the clock."""
     assert score_stream(make_stream(), SmallEngines(), clock=Ticks(), micro_batch=100).scoring_s == 9.0
+
+
+def test_loading_kernels_is_not_timed() -> None:
+    """Before the clock is first read another engine has taken a record, and what it saw is not among the scores."""
+    clock = Ticks()
+    made: list[tuple[float, PartitionEngine]] = []
+
+    @contextmanager
+    def engines(stream: str, fields: tuple[str, ...]) -> Iterator[PartitionEngine]:  # noqa: ARG001
+        made.append((clock.time_s, make_engine(fields=fields)))
+        yield made[-1][1]
+
+    score_stream(make_stream(), engines, clock=clock, micro_batch=100)
+    assert [(time_s, engine.counts.consumed) for time_s, engine in made] == [(0.0, 1), (0.0, 900)]
 
 
 def test_the_size_of_micro_batches_does_not_show() -> None:
