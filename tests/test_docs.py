@@ -90,7 +90,9 @@ def _command_lines() -> Iterator[Any]:
 def test_every_command_shown_exists(line: str) -> None:
     """So do the options that are given to it."""
     name, *arguments = shlex.split(line, comments=True)
-    command = driftline.get_command(click.Context(driftline), name)
+    command: click.Command | None = driftline.get_command(click.Context(driftline), name)
+    while isinstance(command, click.Group) and arguments:
+        command = command.get_command(click.Context(command), arguments.pop(0))
     assert command is not None
     known = {option for parameter in command.get_params(click.Context(command)) for option in parameter.opts}
     given = {argument.partition("=")[0] for argument in arguments if argument.startswith("--")}

@@ -28,6 +28,7 @@ First steps:
         "serve": "Score the records of Kafka topics as they come.",
         "check": "See whether everything is there that `driftline serve` needs.",
         "produce": "Send recorded or made-up points to a topic, to try things out.",
+        "evaluate": "Measure the detector on labelled streams.",
         "demo": "Replay a real stream and a fleet of streams with known faults.",
         "pretrain": "Train a network on synthetic streams and write it as a bundle.",
         "config": "Print the configuration in effect as TOML, or an example of one.",

@@ -25,11 +25,13 @@ class GroupOfLazyCommands(click.Group):
 
     Args:
         modules: what each command is for, in one line, by name.
+        package: where the modules lie.
     """
 
-    def __init__(self, *, modules: dict[str, str], **attributes: Any) -> None:
+    def __init__(self, *, modules: dict[str, str], package: str = "pipeline.cli", **attributes: Any) -> None:
         super().__init__(**attributes)
         self.modules = modules
+        self.package = package
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
         """In the order in which they are of use."""
@@ -41,7 +43,7 @@ class GroupOfLazyCommands(click.Group):
             return self.commands[cmd_name]
         if cmd_name not in self.modules:
             raise UnknownCommandError(cmd_name, list(self.modules), ctx)
-        command = importlib.import_module(f"pipeline.cli.{cmd_name}").command
+        command = importlib.import_module(f"{self.package}.{cmd_name}").command
         if not isinstance(command, click.Command):
             raise TypeError(f"found {command!r} in the module of {cmd_name}; expected a command")
         return command

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
 from detectors.detector import Detector
@@ -24,6 +23,7 @@ from pipeline.cli.metering import served_metrics
 from pipeline.cli.screen import Screen
 from pipeline.cli.signals import StopRequest
 from pipeline.cli.version import driftline_version
+from pipeline.cli.warming import load_kernels
 from pipeline.cli.wiring import engine_maker, make_detector, open_bundle
 from pipeline.cli.workshop import message_format
 from pipeline.codec.decoding import make_decoder
@@ -31,7 +31,7 @@ from pipeline.config import Config, config_hash
 from pipeline.engine import PartitionEngine
 from pipeline.episodes import iso_time
 from pipeline.errors import ConfigError
-from pipeline.records import Batch, RunIdentity
+from pipeline.records import RunIdentity
 from pipeline.replay import Progress, ReplayPlan, ReplayResult, run_replay
 from pipeline.summary import RunFacts, summarise
 
@@ -101,7 +101,8 @@ def replay_files(request: Request, config: Config, screen: Screen, *, kernels: P
     labels = None if request.labels is None else read_labels(request.labels)
     bundle = open_bundle(config)
     parts = _Parts(request, config, source, bundle, make_detector(config, bundle))
-    bytes_per_lane = _compile(parts, screen, kernels)
+    with parts.engines(Path(tempfile.gettempdir())) as make:
+        bytes_per_lane = load_kernels(make(""), screen, kernels)
     stop = StopRequest()
     with ExitStack() as held:
         watch = held.enter_context(_watching(parts, screen))
@@ -207,23 +208,6 @@ def _open_topic(request: Request, config: Config) -> TopicSource:
         from_us=request.from_us,
         to_us=request.to_us,
     )
-
-
-def _compile(parts: _Parts, screen: Screen, kernels: Path) -> int:
-    """Have an engine that is not used otherwise process a record, so that the kernels are there; gives bytes per lane.
-
-    What is wrong with the configuration of the engine shows here, before any output is made.
-    """
-    fields = len(parts.source.fields)
-    record = Batch(["a"], np.zeros(1, np.int32), np.zeros(1, np.int64), np.zeros((1, fields)), np.ones(1, np.int64))
-    text = "loading the scoring kernel"
-    if not any(kernels.rglob("*.nbi")):
-        text = "compiling the scoring kernel, once per machine (about half a minute)"
-        screen.step(text)
-    with screen.working(text), parts.engines(Path(tempfile.gettempdir())) as make:
-        engine = make("")
-        engine.process(record)
-        return engine.lanes.bytes_per_lane
 
 
 @contextmanager

@@ -2,7 +2,7 @@ import click
 import pytest
 
 from pipeline.cli import driftline, run
-from pipeline.cli.commands import Command, option
+from pipeline.cli.commands import Command, GroupOfLazyCommands, option
 from pipeline.cli.version import driftline_version
 from tests.pipeline.cli.samples import start
 
@@ -18,14 +18,18 @@ def imported_by(*arguments: str) -> set[str]:
 def test_the_list_of_commands_tells_what_each_says_itself() -> None:
     """Every command is there, and the line that the list has of it is the first of its help."""
     context = click.Context(driftline)
-    for name in driftline.list_commands(context):
-        command = driftline.get_command(context, name)
-        assert command is not None
-        assert command.name == name
-        assert (command.help or "").partition("\n")[0] == driftline.modules[name]
+    for group in (driftline, driftline.get_command(context, "evaluate")):
+        assert isinstance(group, GroupOfLazyCommands)
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
+            assert command is not None
+            assert command.name == name
+            assert (command.help or "").partition("\n")[0] == group.modules[name]
 
 
-@pytest.mark.parametrize("name", ["serve", "check", "replay", "produce", "demo", "pretrain", "config", "version"])
+@pytest.mark.parametrize(
+    "name", ["serve", "check", "replay", "produce", "evaluate", "demo", "pretrain", "config", "version"]
+)
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` shows the usage and exits with 0."""
     assert run([name, "--help"]) == 0
