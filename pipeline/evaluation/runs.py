@@ -18,7 +18,6 @@ from detectors.evaluation.nab import NabFile, score_corpus
 from detectors.evaluation.ranking import label_rows
 from pipeline.evaluation.measures import describe_detection, mean_ranking, rank
 from pipeline.evaluation.nab import nab_scores
-from pipeline.evaluation.scoring import alert_times
 from pipeline.records import Anomaly
 
 Spans = Sequence[tuple[int, int]]
@@ -118,7 +117,8 @@ def _lane(
 ) -> LaneScores:
     raised = [alert.position for alert in alerts if alert.score is not None]
     alert_score = np.where(np.isin(position, raised), np.nan_to_num(score), 0.0)
-    return LaneScores(key, field, time_us, position, score, alert_score, alert_times(alerts))
+    alerts_us = np.array([alert.time.removesuffix("Z") for alert in alerts], "datetime64[us]").astype(np.int64)
+    return LaneScores(key, field, time_us, position, score, alert_score, alerts_us)
 
 
 def _read_alerts(directory: Path) -> defaultdict[tuple[str, str], list[Anomaly]]:

@@ -1,6 +1,6 @@
 """What the engine says of a labelled stream: scores, alerts, the time that it took."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,9 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engine import PartitionEngine
+from pipeline.engine import Outcome, PartitionEngine
 from pipeline.labelled import LabelledStream
-from pipeline.records import Anomaly, Batch, VerdictTable
+from pipeline.records import Batch, VerdictTable
 
 READ_OUTS = {
     name: column
@@ -34,9 +34,9 @@ class StreamScores:
 
     Attributes:
         scores: by read-out, (n,) float64: the fields' scores combined, 0 where a row was not scored.
-        alert_score: (n,) float64, highest score of the alerts that a row raised, else 0.
-        alerts_us: (a,) int64, event time of every alert, silences included; an alert is an episode that opens or
-            worsens.
+        alert_score: (n,) float64, highest score of the alerts that were told with a row, else 0. An alert is an episode
+            that opens or worsens. Where windows hold points back it is told with a later row than the one it is of.
+        alerts_us: (a,) int64, event time of the row with which each alert was told, silences included.
         points: rows times fields.
         scoring_s: seconds spent in the engine.
         bytes_per_lane: of state.
@@ -63,7 +63,7 @@ def score_stream(
     """
     _load_kernels(stream, engines)
     by_field = {name: np.zeros(stream.values.shape, np.float32) for name in READ_OUTS}
-    alerts: list[Anomaly] = []
+    alerts: list[tuple[int, float]] = []
     seconds = 0.0
     with engines(stream.name, stream.fields) as engine:
         for batch in _batches(stream, micro_batch):
@@ -72,12 +72,12 @@ def score_stream(
             seconds += clock() - start
             for table in outcome.verdicts:
                 _place(table, by_field)
-            alerts += [anomaly for anomaly in outcome.anomalies if anomaly.event != "closed"]
+            alerts += _alerts(outcome)
         bytes_per_lane = engine.lanes.bytes_per_lane
     return StreamScores(
         scores={name: combine_fields(scores) for name, scores in by_field.items()},
-        alert_score=_alert_scores(len(stream), alerts),
-        alerts_us=alert_times(alerts),
+        alert_score=_highest(len(stream), alerts),
+        alerts_us=stream.time_us[[row for row, _ in alerts]],
         points=stream.values.size,
         scoring_s=seconds,
         bytes_per_lane=bytes_per_lane,
@@ -97,12 +97,7 @@ def combine_fields(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     return combined
 
 
-def alert_times(alerts: Iterable[Anomaly]) -> NDArray[np.int64]:
-    """Event times (a,) in microseconds."""
-    return np.array([alert.time.removesuffix("Z") for alert in alerts], "datetime64[us]").astype(np.int64)
-
-
-def _batches(stream: LabelledStream, size: int) -> Iterable[Batch]:
+def _batches(stream: LabelledStream, size: int) -> Iterator[Batch]:
     for start in range(0, len(stream), size):
         rows = slice(start, min(start + size, len(stream)))
         count = rows.stop - rows.start
@@ -118,7 +113,7 @@ def _batches(stream: LabelledStream, size: int) -> Iterable[Batch]:
 def _load_kernels(stream: LabelledStream, engines: Engines) -> None:
     """Have an engine that is not used otherwise take the first record, so that loading kernels is not timed."""
     with engines(stream.name, stream.fields) as engine:
-        engine.process(next(iter(_batches(stream, 1))))
+        engine.process(next(_batches(stream, 1)))
 
 
 def _place(table: VerdictTable, by_field: dict[str, NDArray[np.float32]]) -> None:
@@ -129,10 +124,22 @@ def _place(table: VerdictTable, by_field: dict[str, NDArray[np.float32]]) -> Non
         by_field[name][rows, fields] = np.nan_to_num(getattr(table, column)[is_row], nan=0.0)
 
 
-def _alert_scores(count: int, alerts: Iterable[Anomaly]) -> NDArray[np.float64]:
+def _alerts(outcome: Outcome) -> Iterator[tuple[int, float]]:
+    """(row with which it was told, score) of each alert; a silence has no score, which is told as 0."""
+    told: dict[tuple[int, str], int] = {}
+    for table in outcome.verdicts:
+        flagged = np.flatnonzero(table.is_anomaly)
+        fields = [table.field_names[field] for field in table.field[flagged].tolist()]
+        of = zip(table.position[flagged].tolist(), fields, strict=True)
+        told |= dict(zip(of, table.released_by[flagged].tolist(), strict=True))
+    for anomaly in outcome.anomalies:
+        if anomaly.event != "closed":
+            position = told[anomaly.position, anomaly.field] if anomaly.score is not None else anomaly.position
+            yield position - 1, anomaly.score or 0.0
+
+
+def _highest(count: int, alerts: Iterable[tuple[int, float]]) -> NDArray[np.float64]:
     scores = np.zeros(count)
-    for alert in alerts:
-        if alert.score is not None and alert.position > 0:
-            row = alert.position - 1
-            scores[row] = max(scores[row], alert.score)
+    for row, score in alerts:
+        scores[row] = max(scores[row], score)
     return scores

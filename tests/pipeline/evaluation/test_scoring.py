@@ -1,13 +1,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
-from pipeline.engine import PartitionEngine
+from pipeline.engine import EngineConfig, PartitionEngine
 from pipeline.evaluation.scoring import combine_fields, score_stream
 from pipeline.labelled import LabelledStream
+from pipeline.windows import CountWindows, TimeWindows, WindowSpec
 from tests.fakes import INTERVAL_US, START_US, column, make_batch, make_engine, process, seasonal
 
 
@@ -15,10 +16,12 @@ from tests.fakes import INTERVAL_US, START_US, column, make_batch, make_engine, 
 class SmallEngines:
     """Engines of a small random network."""
 
+    windows: WindowSpec = field(default_factory=CountWindows)
+
     @contextmanager
     def __call__(self, stream: str, fields: tuple[str, ...]) -> Iterator[PartitionEngine]:  # noqa: ARG002
         """A fresh engine."""
-        yield make_engine(fields=fields)
+        yield make_engine(config=EngineConfig(windows=self.windows), fields=fields)
 
 
 class Ticks:
@@ -110,6 +113,23 @@ def test_an_engine_sees_nothing_of_the_labels_or_the_future() -> None:
     )
     whole, part = (score_stream(one, SmallEngines(), clock=Ticks(), micro_batch=200) for one in (stream, cut))
     assert whole.scores["event"][:750].tobytes() == part.scores["event"].tobytes()
+
+
+@pytest.mark.parametrize("windows", [CountWindows(hop=7), TimeWindows(6 * INTERVAL_US, 3 * INTERVAL_US)])
+def test_an_alert_lies_where_it_is_told(windows: WindowSpec) -> None:
+    """Windows that hold points back tell an alert late; it lies at the row behind which the engine knew it."""
+    stream, engines = make_stream(), SmallEngines(windows)
+    whole = score_stream(stream, engines, clock=Ticks(), micro_batch=1000)
+    alert = int(np.flatnonzero(whole.alert_score[700:])[0]) + 700
+    assert 700 < alert < 710
+    assert stream.time_us[alert] in whole.alerts_us
+    for rows, is_known in ((alert, False), (alert + 1, True)):
+        cut = replace(
+            stream, time_us=stream.time_us[:rows], values=stream.values[:rows], is_anomaly=stream.is_anomaly[:rows]
+        )
+        part = score_stream(cut, engines, clock=Ticks(), micro_batch=1000)
+        assert part.alert_score.tobytes() == whole.alert_score[:rows].tobytes()
+        assert bool(part.alert_score[700:].any()) == is_known
 
 
 def test_fields_combine_as_novelties_do() -> None:
