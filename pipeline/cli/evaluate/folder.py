@@ -83,7 +83,7 @@ def command(directory: Path, **given: Any) -> int:
     if folder.ignored_files:
         screen.note(f"notice: {folder.ignored_files} other files in {directory} are left out")
     claim_output(given["out"], overwrite=given["overwrite"])
-    results = evaluate_sources(folder.files, config, jobs, screen, kernels)
+    results = evaluate_sources(folder.files, config, jobs, screen, kernels=kernels)
     described = {
         **describe_run("folder", directory, config),
         **describe_streams(results),

@@ -54,7 +54,7 @@ def command(directory: Path, **given: Any) -> int:
     if not sum(len(file.windows) for file in corpus.files):
         raise InputError(str(directory), found="no labelled window for its files", expected="at least one")
     claim_output(given["out"], overwrite=given["overwrite"])
-    results = evaluate_sources(corpus.files, config, jobs, screen, kernels)
+    results = evaluate_sources(corpus.files, config, jobs, screen, kernels=kernels)
     try:
         described = {**describe_run("nab", directory, config), **describe_nab(results)}
     except ValueError as exc:

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from pipeline.config import Config, config_hash
 from pipeline.engine import PartitionEngine
 from pipeline.evaluation.corpus import CorpusPlan, evaluate_corpus
 from pipeline.evaluation.measures import StreamResult
+from pipeline.evaluation.scoring import Engines
 from pipeline.interfaces import LabelledSource
 
 FORMAT = 1
@@ -49,14 +50,28 @@ class ConfiguredEngines:
 
 
 def evaluate_sources(
-    sources: Sequence[LabelledSource], config: Config, jobs: int, screen: Screen, kernels: Path
+    sources: Sequence[LabelledSource],
+    config: Config,
+    jobs: int,
+    screen: Screen,
+    *,
+    kernels: Path,
+    engines_of: Callable[[Config], Engines] = ConfiguredEngines,
 ) -> list[StreamResult]:
     """The measures of each stream, in the order given; a bar shows how it goes on.
+
+    Args:
+        sources: the streams.
+        config: how they are scored.
+        jobs: in how many processes at most.
+        screen: shows how it goes on.
+        kernels: directory of the compiled kernels.
+        engines_of: what is evaluated, by the configuration.
 
     Raises:
         UserError: a configuration or file that cannot be used.
     """
-    engines = ConfiguredEngines(config)
+    engines = engines_of(config)
     with engines("", ("value",)) as engine:
         load_kernels(engine, screen, kernels)
     plan = CorpusPlan(min(jobs, len(sources)), config.replay.micro_batch, start_worker)

@@ -1,6 +1,7 @@
 """A folder of labelled streams: every table with a column of labels, and arrays with labels beside them."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeAlias
 
@@ -34,7 +35,7 @@ def open_folder(directory: Path, columns: LabelledColumns) -> LabelledFolder:
     """The labelled streams in `directory` and all below it, or the one that a file is; only headers are read.
 
     Raises:
-        InputError: nothing there, a file without labels, a column that is not there.
+        InputError: nothing there, a file without labels, a column that is not there, two streams of one name.
     """
     if directory.is_file() and directory.suffix.lower() != SUFFIX:
         files, _ = find_files(directory)
@@ -55,4 +56,7 @@ def open_folder(directory: Path, columns: LabelledColumns) -> LabelledFolder:
         opened += [open_table(file, columns) for file in find_files(directory)[0]]
     opened += find_arrays(directory, arrays, columns)
     opened.sort(key=lambda file: file.name)
+    for one, other in pairwise(opened):
+        if one.name == other.name:
+            raise InputError(str(directory), found=f"two streams named {one.name!r}", expected="one: rename either")
     return LabelledFolder(tuple(opened), len(paths) - len(arrays) - len(tables))

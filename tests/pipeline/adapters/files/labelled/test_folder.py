@@ -153,3 +153,6 @@ def test_a_folder_holds_tables_and_arrays_and_others(tmp_path: Path) -> None:
     assert [file.name for file in folder.files] == ["a", "b"]
     assert folder.ignored_files == 2
     assert [file.name for file in open_folder(tmp_path / "b.csv", LabelledColumns()).files] == ["b"]
+    (tmp_path / "b.csv").rename(tmp_path / "a.csv")
+    with pytest.raises(InputError, match="found two streams named 'a'; expected one"):
+        open_folder(tmp_path, LabelledColumns())
