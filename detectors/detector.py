@@ -1,8 +1,8 @@
 """The detector: a network, a profile and a decision rule, made ready to score points of many lanes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,29 @@ class Walk:
         )
 
 
+def allocate_verdicts(n: int, streams: int, window: int) -> Verdicts:
+    """Verdicts of `n` points, not filled; with `streams` novelties and `window` values for each event."""
+    return Verdicts(
+        score=np.empty(n, np.float32),
+        threshold=np.empty(n, np.float32),
+        expected=np.empty(n),
+        lower=np.empty(n),
+        upper=np.empty(n),
+        surprise=np.empty(n, np.float32),
+        points=np.empty(n, np.int32),
+        gap=np.empty(n, np.bool_),
+        flagged=np.empty(n, np.bool_),
+        event=np.empty(n, np.int8),
+        episode=np.empty(n, np.int64),
+        event_point=np.empty(n, np.int64),
+        event_opened_us=np.empty(n, np.int64),
+        event_peak=np.empty(n, np.float32),
+        event_points=np.empty(n, np.int32),
+        event_novelty=np.empty((n, streams), np.float32),
+        event_window=np.empty((n, window)),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Detector:
     """Scores points of lanes held in a slab.
@@ -71,6 +94,30 @@ class Detector:
         object.__setattr__(self, "_weights", _arrange(self.network))
         streams = np.array([STREAMS.index(name) for name in self.profile.streams])
         object.__setattr__(self, "_streams", streams)
+
+    @property
+    def name(self) -> str:
+        """Of the profile."""
+        return self.profile.name
+
+    @property
+    def warm_up(self) -> int:
+        """Points of a lane before it may be flagged."""
+        return self.decision.warm_up
+
+    @property
+    def streams(self) -> Sequence[str]:
+        """Derived streams that are scored."""
+        return self.profile.streams
+
+    @property
+    def is_restorable(self) -> bool:
+        """The rows of a slab are all that is remembered of its lanes."""
+        return True
+
+    def for_partition(self) -> Self:
+        """Itself: nothing is remembered but in rows."""
+        return self
 
     @property
     def lane_dtype(self) -> np.dtype[Any]:
@@ -107,26 +154,7 @@ class Detector:
             values: finite values.
             positions: position of the record each point came from.
         """
-        n, streams, window = len(rows), len(self._streams), self.profile.window
-        verdicts = Verdicts(
-            score=np.empty(n, np.float32),
-            threshold=np.empty(n, np.float32),
-            expected=np.empty(n),
-            lower=np.empty(n),
-            upper=np.empty(n),
-            surprise=np.empty(n, np.float32),
-            points=np.empty(n, np.int32),
-            gap=np.empty(n, np.bool_),
-            flagged=np.empty(n, np.bool_),
-            event=np.empty(n, np.int8),
-            episode=np.empty(n, np.int64),
-            event_point=np.empty(n, np.int64),
-            event_opened_us=np.empty(n, np.int64),
-            event_peak=np.empty(n, np.float32),
-            event_points=np.empty(n, np.int32),
-            event_novelty=np.empty((n, streams), np.float32),
-            event_window=np.empty((n, window)),
-        )
+        verdicts = allocate_verdicts(len(rows), len(self._streams), self.profile.window)
         lanes = view_lanes(slab)
         return Walk(
             verdicts,

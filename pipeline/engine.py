@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.detector import Detector
 from detectors.kernel import Verdicts
 from pipeline.accounting import Counts
 from pipeline.episodes import Origin, grade
-from pipeline.interfaces import Spill
+from pipeline.interfaces import LaneDetector, Spill
 from pipeline.lanes import LaneTable
 from pipeline.records import Anomaly, Batch, Disposition, Phase, VerdictTable
 from pipeline.reporting import Reporter
@@ -91,7 +90,7 @@ class PartitionEngine:
     """All lanes of one partition, and what happens to its records.
 
     Args:
-        detector: network, profile and decision.
+        detector: scores the points.
         config: windows and budgets.
         fields: names of the fields of a record.
         origin: named in every anomaly.
@@ -102,7 +101,7 @@ class PartitionEngine:
     """
 
     def __init__(
-        self, detector: Detector, config: EngineConfig, fields: tuple[str, ...], origin: Origin, spill: Spill
+        self, detector: LaneDetector, config: EngineConfig, fields: tuple[str, ...], origin: Origin, spill: Spill
     ) -> None:
         if len(fields) > MOST_FIELDS:
             raise ValueError(f"found {len(fields)} fields of a record, expected at most {MOST_FIELDS}")
@@ -116,10 +115,10 @@ class PartitionEngine:
             raise ValueError(f"found a state budget of {config.max_state_bytes} bytes, expected at least {needed}")
         self.lanes = LaneTable(row, len(fields), int(room), spill)
         self.counts = Counts()
-        self._detector = detector
+        self._detector = detector.for_partition()
         self._config = config
         self.fields = fields
-        self._reporter = Reporter(origin, fields, detector.profile.streams)
+        self._reporter = Reporter(origin, fields, detector.streams)
         self._clock = PartitionClock()
         self._silence = SilenceClock()
 
@@ -175,7 +174,7 @@ class PartitionEngine:
         accepted = disposition == Disposition.SCORED
         silences = self._watch(points, accepted)
         before = self.lanes.slab["scalars"]["points"][points.lane]
-        warming = accepted & (before + _steps_before(points, steps) < self._detector.decision.warm_up)
+        warming = accepted & (before + _steps_before(points, steps) < self._detector.warm_up)
         disposition[warming] = Disposition.WARMING
         by_record = disposition.reshape(len(batch), len(self.fields))
         by_record[unusable] = Disposition.DEAD_LETTERED
@@ -255,7 +254,7 @@ class PartitionEngine:
     ) -> VerdictTable:
         """A row for every step, and one for every point that gives none, in the order of their records."""
         width = len(self.fields)
-        warming = verdicts.points < self._detector.decision.warm_up
+        warming = verdicts.points < self._detector.warm_up
         phase = np.where(verdicts.points < self._config.provisional_points, Phase.PROVISIONAL, Phase.LIVE)
         phase[verdicts.gap] = Phase.STALE
         phase[warming] = Phase.WARMING
@@ -305,7 +304,13 @@ class PartitionEngine:
         return EngineState(arrays, keys, spilled, {"windows": asdict(self._clock), "silence": asdict(self._silence)})
 
     def load(self, state: EngineState, counts: Mapping[str, Any]) -> None:
-        """Become the engine that `save` was called on; this one must be fresh."""
+        """Become the engine that `save` was called on; this one must be fresh.
+
+        Raises:
+            ValueError: the detector remembers of lanes what no row holds.
+        """
+        if not self._detector.is_restorable:
+            raise ValueError(f"found the detector {self._detector.name}, expected one that keeps all state in rows")
         self.lanes.load(state.arrays, state.keys, state.spilled)
         self._clock = PartitionClock(**state.clocks["windows"])
         self._silence = SilenceClock(**state.clocks["silence"])

@@ -7,26 +7,26 @@ from contextlib import contextmanager
 import numpy as np
 from prometheus_client import CollectorRegistry
 
-from detectors.detector import Detector
 from pipeline.adapters.metrics import EngineMetrics, serve_metrics
 from pipeline.engine import EngineConfig, PartitionEngine
+from pipeline.interfaces import LaneDetector
 from pipeline.records import Phase
 from pipeline.replay import Progress
 
 
 @contextmanager
 def served_metrics(
-    port: int, version: str, bundle: str, detector: Detector, say: Callable[[str], None]
+    port: int, version: str, bundle: str, detector: LaneDetector, say: Callable[[str], None]
 ) -> Iterator[Callable[[Progress], None]]:
     """Metrics at `port` of this host within the block; takes the progress that they tell of."""
     registry = CollectorRegistry()
     metrics = EngineMetrics(registry)
     metrics.name_build(version)
-    metrics.name_bundle(bundle, detector.profile.name)
+    metrics.name_bundle(bundle, detector.name)
     bound, stop = serve_metrics(registry, port)
     say(f"metrics: http://127.0.0.1:{bound}/metrics")
     try:
-        yield _Meter(metrics, detector.decision.warm_up)
+        yield _Meter(metrics, detector.warm_up)
     finally:
         stop()
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
-from detectors.detector import Detector
 from pipeline.accounting import RECORD_DISPOSITIONS
 from pipeline.adapters.http import Health
 from pipeline.adapters.metrics import EngineMetrics
 from pipeline.adapters.service_metrics import Held, ServiceMetrics
 from pipeline.cli.metering import count_lanes
 from pipeline.engine import Outcome, PartitionEngine
+from pipeline.interfaces import LaneDetector
 from pipeline.records import Phase, Place
 from pipeline.service.plan import Standing
 
@@ -42,7 +42,7 @@ class ServiceObserver:
         self,
         registry: CollectorRegistry,
         health: Health,
-        detector: Detector,
+        detector: LaneDetector,
         is_member: Callable[[], bool],
         *,
         version: str,
@@ -52,9 +52,9 @@ class ServiceObserver:
         self.service = ServiceMetrics(registry)
         self._engine = EngineMetrics(registry)
         self._engine.name_build(version)
-        self._engine.name_bundle(bundle, detector.profile.name)
+        self._engine.name_bundle(bundle, detector.name)
         self._health = health
-        self._warm_up = detector.decision.warm_up
+        self._warm_up = detector.warm_up
         self._engines: dict[Place, PartitionEngine] = {}
         self._moved: dict[Place, _Moved] = {}
         self._held: dict[Place, Held] = {}

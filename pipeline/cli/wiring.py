@@ -15,7 +15,7 @@ from pipeline.config import Config
 from pipeline.engine import EngineConfig, PartitionEngine
 from pipeline.episodes import Origin
 from pipeline.errors import BundleError, ConfigError
-from pipeline.interfaces import Spill
+from pipeline.interfaces import LaneDetector, Spill
 from pipeline.silence import SilenceRule
 from pipeline.windows import CountWindows, TimeWindows, WindowSpec
 
@@ -86,7 +86,7 @@ def make_detector(config: Config, bundle: Bundle) -> Detector:
 @contextmanager
 def engine_maker(
     config: Config,
-    detector: Detector,
+    detector: LaneDetector,
     bundle: str,
     source: str,
     fields: tuple[str, ...],
@@ -120,7 +120,7 @@ def engine_maker(
 
 
 def make_engine(
-    config: Config, detector: Detector, origin: Origin, fields: tuple[str, ...], spill: Spill
+    config: Config, detector: LaneDetector, origin: Origin, fields: tuple[str, ...], spill: Spill
 ) -> PartitionEngine:
     """A fresh engine.
 
