@@ -191,7 +191,7 @@ def _remember(lane, tails, counts, means, plan, streams, derived, learned):
 
 
 @compiled
-def _copy_window(lane, window, out):
+def copy_window(lane, window, out):
     """Write the window in the units of the value, newest last; called before the newest point is counted."""
     size = len(window)
     scale = np.float64(lane.frame_scale) if lane.frame_scale > 0 else 1.0
@@ -301,7 +301,7 @@ def walk(lanes, plan, streams, weights, decision, rows, time_us, values, positio
                 verdicts.event_peak[events] = lane.peak_score
                 verdicts.event_points[events] = max(flagged_before, lane.episode_points)
                 verdicts.event_novelty[events] = novelties
-                _copy_window(lane, window, verdicts.event_window[events])
+                copy_window(lane, window, verdicts.event_window[events])
                 events += 1
             lane.points += 1
         start = end
