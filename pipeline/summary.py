@@ -19,7 +19,8 @@ class RunFacts:
         source: as the user named it.
         partitions: files.
         fields: names of the fields scored.
-        profile, bundle: what scored them; the bundle by its id.
+        detector, options: kind of what scored them, and its hyper-parameters.
+        profile, bundle: of the LSTM, the bundle by its id; None for baselines.
         risk: expected false alarms per 1,000 points of a lane.
         config_hash: of everything that alters verdicts.
         bytes_per_lane: of state.
@@ -29,8 +30,10 @@ class RunFacts:
     source: str
     partitions: int
     fields: tuple[str, ...]
-    profile: str
-    bundle: str
+    detector: str
+    options: dict[str, Any]
+    profile: str | None
+    bundle: str | None
     risk: float
     config_hash: str
     bytes_per_lane: int
@@ -72,6 +75,7 @@ def summarise(
         "flagged_points": counts["flagged"],
         "evictions": result.evictions,
         "returns": result.returns,
+        "detector": {"kind": facts.detector, "options": facts.options},
         "profile": facts.profile,
         "bundle": facts.bundle,
         "risk": facts.risk,

@@ -12,6 +12,7 @@ from pipeline.adapters.kafka.connection import KafkaSettings, client_options
 from pipeline.adapters.kafka.topics import TopicAdmin
 from pipeline.cli import check_kafka, check_state
 from pipeline.cli.check_kafka import Inputs, Told
+from pipeline.cli.detecting import require_lstm
 from pipeline.cli.kafka_settings import settings_from
 from pipeline.cli.service_topics import require_input, topic_plan, topics_wanted
 from pipeline.cli.timeouts import against_broker, among_themselves
@@ -90,6 +91,7 @@ def _with_brokers(checks: _Checks, config: Config, connection: KafkaSettings, fo
 
 
 def _configuration(config: Config, found: _Found) -> Iterator[Told]:
+    require_lstm(config)
     require_input(config)
     window_spec(config)
     connection = settings_from(config.kafka)

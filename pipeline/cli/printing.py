@@ -122,13 +122,20 @@ def _what_was_found(summary: dict[str, Any], episodes: list[Episode]) -> list[tu
         ("Records", f"{whole(consumed)}" + (f" = {fates}" if fates else "")),
         ("Speed", f"{whole(summary['points_per_s'])} points/s, {duration(summary['run_time_s'])}"),
         ("Streams", f"{whole(summary['lanes'])}, {whole(summary['bytes_per_lane'])} bytes each"),
-        ("Detector", f"profile {summary['profile']}, bundle {summary['bundle']}, risk {brief(summary['risk'])}"),
+        ("Detector", f"{_what_scored(summary)}, risk {brief(summary['risk'])}"),
         ("Episodes", f"{whole(len(episodes))}" + (f": {', '.join(by_grade)}" if by_grade else "")),
     ]
     if summary["problems"]:
         told = ", ".join(f"{whole(count)} {reason.replace('_', ' ')}" for reason, count in summary["problems"].items())
         rows.append(("Problems", told))
     return rows
+
+
+def _what_scored(summary: dict[str, Any]) -> str:
+    if summary["bundle"] is not None:
+        return f"profile {summary['profile']}, bundle {summary['bundle']}"
+    options = ", ".join(f"{name}={value}" for name, value in summary["detector"]["options"].items())
+    return f"{summary['detector']['kind']}{f' ({options})' if options else ''}"
 
 
 def _print_worst(console: Console, episodes: list[Episode], *, several_fields: bool) -> None:

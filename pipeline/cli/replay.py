@@ -23,6 +23,8 @@ Examples:
       Many streams in one file, told apart by a column, of two fields each.
   driftline replay 'history/*.csv' --labels incidents.csv --risk 0.2 --out out/strict
       A file a stream; judged by known incidents; fewer alarms.
+  driftline replay machine.csv --detector river.anomaly.HalfSpaceTrees --detector-option n_trees=25
+      The same by a detector to compare with.
   driftline replay kafka://localhost:9092/metrics --config driftline.toml --from 2026-11-01
       What `driftline serve` would have said of a topic since then.
   driftline replay machine.csv --from 2014-02-01 --to 2014-02-15 --speed 3600 --metrics-port 9100
@@ -50,6 +52,19 @@ _DEFAULTS = Config()
 )
 @option("--from", "from_", group=_READ, metavar="TIME", help="First event time: ISO 8601 (UTC) or epoch number.")
 @option("--to", group=_READ, metavar="TIME", help="Event time to stop before.")
+@option(
+    "--detector",
+    group=_DETECT,
+    metavar="KIND",
+    help="lstm; or to compare with: windowed-gaussian, persistence, or a class path of river.  [default: lstm]",
+)
+@option(
+    "--detector-option",
+    group=_DETECT,
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Hyper-parameter of a detector to compare with; may be repeated.",
+)
 @option(
     "--profile",
     group=_DETECT,
@@ -125,7 +140,12 @@ def command(source: str, **given: Any) -> int:
         if not replayed.stopped:
             print_next(console, replayed.summary)
     if replayed.stopped:
-        click.echo(f"Stopped. Everything so far is in {request.out}; go on with:\n  {resume_command()}", err=True)
+        further = (
+            f"go on with:\n  {resume_command()}"
+            if replayed.is_resumable
+            else f"what {loaded.config.detector.kind} has learned is not saved: to go on, start afresh with --overwrite"
+        )
+        click.echo(f"Stopped. Everything so far is in {request.out}; {further}", err=True)
     return replayed.stopped
 
 
@@ -142,6 +162,10 @@ def _overrides(given: dict[str, Any]) -> dict[str, Given]:
         for key in names
         if given[key] not in (None, ())
     }
+    if given["detector"] is not None:
+        options["detector.kind"] = Given("--detector", given["detector"])
+    if given["detector_option"]:
+        options["detector.options"] = Given("--detector-option", given["detector_option"])
     if "source.value_fields" in options:
         options["source.value_fields"] = Given("--value-fields", ",".join(given["value_fields"]))
     return options

@@ -22,6 +22,7 @@ from pipeline.adapters.kafka.topics import Finding
 from pipeline.adapters.logs import LogSettings, configure_logs
 from pipeline.adapters.state.files import FileStateStore
 from pipeline.adapters.state.topic import TopicStateStore
+from pipeline.cli.detecting import require_lstm
 from pipeline.cli.kafka_settings import settings_from
 from pipeline.cli.observing import ServiceObserver
 from pipeline.cli.reloading import ConfigWatch, plan_of
@@ -71,6 +72,7 @@ def serve(config: Config, member: Member) -> int:
     Raises:
         DriftlineError: as the parts of it raise.
     """
+    require_lstm(config)
     require_input(config)
     require_sound(config)
     log = configure_logs(log_settings(config, member.worker), sys.stderr)
@@ -145,6 +147,7 @@ def load_again(member: Member) -> Config:
         ConfigError: it is not.
     """
     config = load_config(member.config_file, member.options, environ=environment()).config
+    require_lstm(config)
     require_input(config)
     require_sound(config)
     window_spec(config)

@@ -1,5 +1,6 @@
 """One replay from its source to its report: what `driftline replay` and `driftline demo` both run."""
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -11,12 +12,11 @@ from typing import Any, TypeAlias
 import msgspec
 import pyarrow as pa
 
-from detectors.detector import Detector
-from pipeline.adapters.bundles import Bundle
 from pipeline.adapters.files import ColumnMapping, FileSource, open_source, read_labels
 from pipeline.adapters.kafka.source import SCHEME, TopicAddress, TopicSource, open_topic
 from pipeline.adapters.outputs import Existing, ReplayOutputs
 from pipeline.adapters.report import write_report
+from pipeline.cli.detecting import Chosen, choose_detector
 from pipeline.cli.judging import Judged, judge_by_labels
 from pipeline.cli.kafka_settings import settings_from
 from pipeline.cli.metering import served_metrics
@@ -24,10 +24,11 @@ from pipeline.cli.screen import Screen
 from pipeline.cli.signals import StopRequest
 from pipeline.cli.version import driftline_version
 from pipeline.cli.warming import load_kernels
-from pipeline.cli.wiring import engine_maker, make_detector, open_bundle
+from pipeline.cli.wiring import engine_maker
 from pipeline.cli.workshop import message_format
 from pipeline.codec.decoding import make_decoder
 from pipeline.config import Config, config_hash
+from pipeline.config.kinds import LSTM
 from pipeline.engine import PartitionEngine
 from pipeline.episodes import iso_time
 from pipeline.errors import ConfigError
@@ -77,11 +78,13 @@ class Replayed:
         source: with its columns as they were found.
         summary: the values of `summary.json`.
         stopped: exit status of the signal that interrupted it; 0 for none.
+        is_resumable: whether it can be gone on with.
     """
 
     source: FileSource | TopicSource
     summary: dict[str, Any]
     stopped: int
+    is_resumable: bool
 
 
 def replay_files(request: Request, config: Config, screen: Screen, *, kernels: Path) -> Replayed:
@@ -99,8 +102,12 @@ def replay_files(request: Request, config: Config, screen: Screen, *, kernels: P
     pa.enable_signal_handlers(False)  # noqa: FBT003  pyarrow's signature
     source = _open(request, config)
     labels = None if request.labels is None else read_labels(request.labels)
-    bundle = open_bundle(config)
-    parts = _Parts(request, config, source, bundle, make_detector(config, bundle))
+    parts = _Parts(request, config, source, choose_detector(config))
+    if request.existing == "resume" and not parts.is_resumable:
+        raise ConfigError(
+            f"--resume: found it with the detector {config.detector.kind}; expected one whose state is saved, which "
+            "models of river are not: start this replay afresh with --overwrite"
+        )
     with parts.engines(Path(tempfile.gettempdir())) as make:
         bytes_per_lane = load_kernels(make(""), screen, kernels)
     stop = StopRequest()
@@ -125,7 +132,7 @@ def replay_files(request: Request, config: Config, screen: Screen, *, kernels: P
         screen.note("notice: found no records in this range of time; expected some: look at --from and --to")
     for notice in result.notices:
         screen.note(f"notice: {notice}")
-    return Replayed(source, summary, 0 if result.completed else stop.status)
+    return Replayed(source, summary, 0 if result.completed else stop.status, parts.is_resumable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +142,12 @@ class _Parts:
     request: Request
     config: Config
     source: FileSource | TopicSource
-    bundle: Bundle
-    detector: Detector
+    chosen: Chosen
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether what was begun can be gone on with."""
+        return self.chosen.detector.is_restorable
 
     @property
     def source_name(self) -> str:
@@ -152,32 +163,42 @@ class _Parts:
         between = f"from {first or 'the first'} to {last or 'the last'}"
         if isinstance(self.source, TopicSource):
             taken = f"topic {self.source.topic}, {self.source.told}, {between}"
-            return RunIdentity(config_hash(self.config), self.bundle.short_id, taken)
+            return RunIdentity(config_hash(self.config), self.chosen.bundle, taken)
         mapping = self.source.mapping
         taken = (
             f"{self.source_name} of {len(self.source.partitions)} files, columns {', '.join(mapping.columns)}, "
             f"times in {mapping.time_unit} {between}"
         )
-        return RunIdentity(config_hash(self.config), self.bundle.short_id, taken)
+        return RunIdentity(config_hash(self.config), self.chosen.bundle, taken)
 
     def engines(self, directory: Path) -> AbstractContextManager[Callable[[str], PartitionEngine]]:
         """A maker of engines whose evicted keys wait in `directory`."""
         source = self.source
         per_message = source.points_per_message if isinstance(source, TopicSource) else 1
         return engine_maker(
-            self.config, self.detector, self.bundle.short_id, self.source_name, source.fields, directory, per_message
+            self.config,
+            self.chosen.detector,
+            self.chosen.bundle,
+            self.source_name,
+            source.fields,
+            directory,
+            per_message,
         )
 
     def facts(self, bytes_per_lane: int) -> RunFacts:
         """What the summary tells of the run."""
+        asked = self.config.detector
+        is_baseline = asked.kind != LSTM
         return RunFacts(
             version=driftline_version(),
             source=self.request.source,
             partitions=len(self.source.partitions),
             fields=self.source.fields,
-            profile=self.config.detector.profile,
-            bundle=self.bundle.short_id,
-            risk=self.config.detector.risk,
+            detector=asked.kind,
+            options=asked.options,
+            profile=None if is_baseline else asked.profile,
+            bundle=None if is_baseline else self.chosen.bundle,
+            risk=asked.risk,
             config_hash=config_hash(self.config),
             bytes_per_lane=bytes_per_lane,
         )
@@ -217,7 +238,7 @@ def _watching(parts: _Parts, screen: Screen) -> Iterator[Observer]:
     if port is None:
         yield lambda _progress: None
         return
-    with served_metrics(port, driftline_version(), parts.bundle.short_id, parts.detector, screen.note) as meter:
+    with served_metrics(port, driftline_version(), parts.chosen.bundle, parts.chosen.detector, screen.note) as meter:
         yield meter
 
 
@@ -226,7 +247,7 @@ def _run(parts: _Parts, outputs: ReplayOutputs, screen: Screen, stop: StopReques
     plan = ReplayPlan(
         micro_batch=replay.micro_batch,
         speed=request.speed,
-        checkpoint_interval_s=replay.checkpoint_interval.total_seconds(),
+        checkpoint_interval_s=replay.checkpoint_interval.total_seconds() if parts.is_resumable else math.inf,
         strict=request.strict,
         expect_order=isinstance(source, FileSource),  # the live service takes a topic as it is, and so does its replay
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.adapters.http import serve_http
 from pipeline.adapters.logs import configure_logs
+from pipeline.cli.detecting import require_lstm
 from pipeline.cli.service_topics import require_input
 from pipeline.cli.serving import log_settings
 from pipeline.cli.signals import ServeSignals
@@ -18,6 +19,7 @@ _GRACE_S = 15.0
 
 def supervise(config: Config, file: Path | None, count: int, *, create_topics: bool) -> int:
     """Exit status of so many workers."""
+    require_lstm(config)
     require_input(config)
     require_sound(config)
     log = configure_logs(log_settings(config), sys.stderr)

@@ -46,8 +46,24 @@ def window_spec(config: Config) -> WindowSpec:
 
 def keep_window(profile: Profile, windows: WindowSpec) -> Profile:
     """The profile, keeping as many of the newest steps of a lane as a window is long, where it keeps fewer anyway."""
-    steps = windows.size if isinstance(windows, CountWindows) else windows.size_us // windows.hop_us
-    return replace(profile, window=max(profile.window, steps))
+    return replace(profile, window=max(profile.window, _steps_of(windows)))
+
+
+def kept_window(least: int, config: Config) -> int:
+    """Newest steps of a lane that are kept: as many as a window is long, and no fewer than `least`."""
+    return max(least, _steps_of(window_spec(config)))
+
+
+def _steps_of(windows: WindowSpec) -> int:
+    return windows.size if isinstance(windows, CountWindows) else windows.size_us // windows.hop_us
+
+
+def decision_rules(config: Config) -> dict[str, float]:
+    """The rules of `Decision` that can be configured."""
+    episodes = config.episodes
+    return {
+        "warm_up": episodes.warm_up, "rest": episodes.rest, "margin": episodes.margin, "quiet": episodes.quiet,
+    }  # fmt: skip
 
 
 def open_bundle(config: Config) -> Bundle:
@@ -62,7 +78,7 @@ def make_detector(config: Config, bundle: Bundle) -> Detector:
     Raises:
         BundleError: no calibration for the profile, or a network of another make.
     """
-    profile, episodes = config.detector.profile, config.episodes
+    profile = config.detector.profile
     tables = bundle.manifest.calibration
     if profile not in tables:
         raise BundleError(
@@ -70,14 +86,8 @@ def make_detector(config: Config, bundle: Bundle) -> Detector:
             f"expected one of {', '.join(sorted(tables)) or 'none'}"
         )
     try:
-        decision = make_decision(
-            ThresholdTable(**tables[profile]),
-            config.detector.risk,
-            warm_up=episodes.warm_up,
-            rest=episodes.rest,
-            margin=episodes.margin,
-            quiet=episodes.quiet,
-        )
+        table = ThresholdTable(**tables[profile])
+        decision = make_decision(table, config.detector.risk, **decision_rules(config))
         return Detector(bundle.network, keep_window(PROFILES[profile], window_spec(config)), decision)
     except (TypeError, ValueError) as exc:
         raise BundleError(f"bundle {bundle.short_id}, profile {profile!r}: {exc}") from exc
@@ -98,7 +108,7 @@ def engine_maker(
     Args:
         config: what the engines are made after.
         detector: shared by all.
-        bundle: id of the bundle, named in every anomaly.
+        bundle: id of the bundle, or kind of the baseline, named in every anomaly.
         source: named in every anomaly.
         fields: names of the values of a record.
         directory: where the state of evicted keys waits.

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from pipeline.config.kinds import LSTM, DetectorKind, Options
 from pipeline.config.quantities import format_duration, format_size, parse_duration, parse_size
 
 DEFAULT_RISK = 1.0
@@ -62,6 +63,15 @@ class Section(BaseModel):
 class DetectorSection(Section):
     """What scores the points, and when it raises an alarm."""
 
+    kind: DetectorKind = Field(
+        default=LSTM,
+        description="'lstm'; or to compare with, in a replay: 'windowed-gaussian', 'persistence', or the class path of "
+        "an anomaly detector of river, such as 'river.anomaly.HalfSpaceTrees'.",
+    )
+    options: Options = Field(
+        default={},
+        description="Hyper-parameters of a kind other than 'lstm', by name, such as n_trees of river's HalfSpaceTrees.",
+    )
     profile: ProfileName = Field(
         default="balanced",
         description="What a lane remembers: 'accurate', 'balanced' (at most 4 KiB) or 'dense' (at most 1.25 KiB).",
@@ -73,6 +83,15 @@ class DetectorSection(Section):
         le=10,
         description="Expected false alarms per 1,000 points of a lane; lower means fewer.",
     )
+
+    @model_validator(mode="after")
+    def _has_options(self) -> Self:
+        if self.kind == LSTM and self.options:
+            raise ValueError(
+                f"found the options {', '.join(self.options)} for the detector {LSTM!r}; expected none: it is set by "
+                "profile, bundle and risk"
+            )
+        return self
 
 
 class WindowsSection(Section):
@@ -368,6 +387,9 @@ def config_hash(config: Config) -> str:
     plain = config.plain()
     decisive = {name: plain[name] for name in DECISIVE}
     del decisive["detector"]["bundle"]
+    # what does not bear on a kind of detector is left out; the hash of the LSTM is the one from before there were kinds
+    for name in ("kind", "options") if config.detector.kind == LSTM else ("profile",):
+        del decisive["detector"][name]
     if config.windows.kind == "count":
         decisive["windows"] = {name: plain["windows"][name] for name in ("kind", "size", "hop")}
     canonical = json.dumps(decisive, sort_keys=True, separators=(",", ":"))

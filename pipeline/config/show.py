@@ -1,6 +1,7 @@
 """The configuration as TOML text: an example of every key, and what is in effect."""
 
 import json
+import re
 import textwrap
 from typing import Any
 
@@ -46,5 +47,14 @@ def _comment(text: str) -> str:
 
 
 def _toml(value: Any) -> str:
-    """Strings, numbers and lists of them are written alike in JSON and in TOML."""
+    """Strings, numbers and lists of them are written alike in JSON and in TOML; tables are not."""
+    if isinstance(value, dict):
+        inner = ", ".join(f"{_toml_key(name)} = {_toml(one)}" for name, one in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
     return json.dumps(value, ensure_ascii=False)
+
+
+def _toml_key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)

@@ -1,3 +1,4 @@
+import re
 import tomllib
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from pipeline.config.quantities import format_duration, format_size, parse_durat
 from pipeline.errors import ConfigError
 
 DECISIVE = {
+    "detector.kind": "persistence",
     "detector.profile": "dense",
     "detector.risk": 0.1,
     "windows.size": 32,
@@ -23,6 +25,7 @@ DECISIVE = {
     "episodes.quiet": 5,
     "silence.intervals": 0.0,
 }
+OF_BASELINES = {"detector.options": {"window": 100}}
 INDIFFERENT = {
     "detector.bundle": "elsewhere",
     "windows.allowed_lateness": "1min",
@@ -196,13 +199,72 @@ def test_columns_are_given_as_a_list_or_separated_by_commas(tmp_path: Path) -> N
 def test_every_key_alters_the_hash_or_is_known_not_to() -> None:
     """A key that is added must be put on one of the two lists; they and the hash agree."""
     keys = {f"{section}.{key}" for section, table in Config().plain().items() for key in table}
-    assert keys - {"windows.kind"} == DECISIVE.keys() | INDIFFERENT.keys()
+    assert keys - {"windows.kind"} == DECISIVE.keys() | OF_BASELINES.keys() | INDIFFERENT.keys()
     default = config_hash(Config())
     for changes, alters in ((DECISIVE, True), (INDIFFERENT, False)):
         for key, value in changes.items():
             config = loaded(**{key.replace(".", "__"): value}).config
             assert config != Config()
             assert (config_hash(config) != default) == alters, key
+
+
+def test_the_hash_of_a_baseline_covers_what_it_uses() -> None:
+    """Its hyper-parameters and the risk; not the profile, which is the LSTM's."""
+    kind = {"detector__kind": "windowed-gaussian"}
+    hashes = [
+        config_hash(loaded(**kind, **{key.replace(".", "__"): value for key, value in more.items()}).config)
+        for more in ({}, OF_BASELINES, {"detector.risk": 0.5}, {"detector.profile": "dense"})
+    ]
+    assert len({*hashes}) == 3
+    assert hashes[0] == hashes[3]
+
+
+def test_the_hash_of_the_lstm_is_what_it_was_before_there_were_baselines() -> None:
+    """Snapshots and checkpoints that were made then can be gone on with."""
+    assert config_hash(Config()) == "64ce16542c9f31a3"
+
+
+OPTIONS = {"n_trees": 25, "limits": {"value": [0, 1.5]}, "sub_stat": "river.stats.Mean"}
+
+
+def test_options_are_a_table_or_written_in_one_line(tmp_path: Path) -> None:
+    """In a file, by environment, and one by one; what is shown is TOML of them."""
+    file = tmp_path / "driftline.toml"
+    table = "n_trees = 25\nlimits = { value = [0, 1.5] }\nsub_stat = 'river.stats.Mean'\n"
+    file.write_text(f"[detector]\nkind = 'river.anomaly.X'\n[detector.options]\n{table}")
+    from_file = load_config(file, environ={})
+    assert from_file.config.detector.options == OPTIONS
+    assert Config.model_validate(tomllib.loads(show(from_file))) == from_file.config
+    kind = {"DRIFTLINE_DETECTOR__KIND": "river.anomaly.X"}
+    line = table.strip().replace("\n", ", ")
+    assert load_config(environ=kind | {"DRIFTLINE_DETECTOR__OPTIONS": line}).config == from_file.config
+    one_by_one = ("n_trees=25", "limits={ value = [0, 1.5] }", "sub_stat=river.stats.Mean")
+    options = {"detector.options": Given("--detector-option", one_by_one)}
+    assert load_config(None, options, environ=kind).config == from_file.config
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"detector.kind": "persistance"}, "expected lstm, windowed-gaussian, persistence or a class path below river"),
+        ({"detector.kind": "persistance"}, "did you mean 'persistence'?"),
+        ({"detector.kind": "sklearn.svm.SVC"}, "found the detector 'sklearn.svm.SVC'"),
+        ({"detector.options": "window = 7"}, "found the options window for the detector 'lstm'; expected none"),
+        (
+            {"detector.kind": "persistence", "detector.options": "a"},
+            "found 'a'; expected options such as 'n_trees = 25",
+        ),
+        (
+            {"detector.kind": "persistence", "detector.options": ("a",)},
+            "found 'a'; expected an option such as 'n_trees",
+        ),
+        ({"detector.kind": "persistence", "detector.options": 7}, "found 7; expected a valid dictionary"),
+    ],
+)
+def test_what_is_no_detector_is_told(given: dict[str, Any], told: str) -> None:
+    """By name, with what there is and the nearest of it."""
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        load_config(None, {key: Given(f"({key})", value) for key, value in given.items()}, environ={})
 
 
 def test_the_hash_of_windows_by_event_time_covers_what_only_they_use() -> None:

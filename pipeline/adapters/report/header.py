@@ -59,6 +59,7 @@ _FACTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("Mean detection delay", "evaluation.detection_delay_s.mean", duration),
     ("NAB, few false alarms", "evaluation.nab.reward_low_FP_rate", brief),
     ("NAB, few misses", "evaluation.nab.reward_low_FN_rate", brief),
+    ("Detector", "detector.kind", str),
     ("Profile", "profile", str),
     ("Bundle", "bundle", str),
     ("Config hash", "config_hash", str),
