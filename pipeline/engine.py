@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from detectors.kernel import Verdicts
 from pipeline.accounting import Counts
 from pipeline.episodes import Origin, grade
-from pipeline.interfaces import LaneDetector, Spill
+from pipeline.interfaces import Spill
+from pipeline.lane_detector import LaneDetector
 from pipeline.lanes import LaneTable
 from pipeline.records import Anomaly, Batch, Disposition, Phase, VerdictTable
 from pipeline.reporting import Reporter

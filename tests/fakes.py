@@ -16,7 +16,7 @@ from detectors.network import HORIZONS, Network, weight_shapes
 from detectors.thresholds import fixed_decision
 from pipeline.engine import EngineConfig, Outcome, PartitionEngine
 from pipeline.episodes import Origin
-from pipeline.interfaces import LaneDetector
+from pipeline.lane_detector import LaneDetector
 from pipeline.records import Batch, Problem, VerdictTable
 
 START_US = 1_400_000_000_000_000

@@ -37,7 +37,7 @@ class _Lane:
 
 
 class RiverDetector:
-    """An anomaly detector of river; fulfils `pipeline.interfaces.LaneDetector`.
+    """An anomaly detector of river; fulfils `pipeline.lane_detector.LaneDetector`.
 
     Each point is scored first and learned then. Scores of 0 before the first other one are how river's detectors say
     that they are warming, and count as nothing said.

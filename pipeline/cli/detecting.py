@@ -11,7 +11,7 @@ from pipeline.cli.wiring import decision_rules, kept_window, make_detector, open
 from pipeline.config import Config
 from pipeline.config.kinds import LSTM, RIVER
 from pipeline.errors import ConfigError, nearest
-from pipeline.interfaces import LaneDetector
+from pipeline.lane_detector import LaneDetector
 
 _LONGEST_WINDOW = 1_000_000
 

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.adapters.metrics import EngineMetrics, serve_metrics
 from pipeline.engine import EngineConfig, PartitionEngine
-from pipeline.interfaces import LaneDetector
+from pipeline.lane_detector import LaneDetector
 from pipeline.records import Phase
 from pipeline.replay import Progress
 

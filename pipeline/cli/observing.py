@@ -12,7 +12,7 @@ from pipeline.adapters.metrics import EngineMetrics
 from pipeline.adapters.service_metrics import Held, ServiceMetrics
 from pipeline.cli.metering import count_lanes
 from pipeline.engine import Outcome, PartitionEngine
-from pipeline.interfaces import LaneDetector
+from pipeline.lane_detector import LaneDetector
 from pipeline.records import Phase, Place
 from pipeline.service.plan import Standing
 

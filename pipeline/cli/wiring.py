@@ -15,7 +15,8 @@ from pipeline.config import Config
 from pipeline.engine import EngineConfig, PartitionEngine
 from pipeline.episodes import Origin
 from pipeline.errors import BundleError, ConfigError
-from pipeline.interfaces import LaneDetector, Spill
+from pipeline.interfaces import Spill
+from pipeline.lane_detector import LaneDetector
 from pipeline.silence import SilenceRule
 from pipeline.windows import CountWindows, TimeWindows, WindowSpec
 

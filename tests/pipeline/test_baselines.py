@@ -6,7 +6,7 @@ import pytest
 from detectors.baselines import Persistence, WindowedGaussian
 from detectors.tail_rank import TailRank, rank_decision
 from pipeline.engine import EngineConfig
-from pipeline.interfaces import LaneDetector
+from pipeline.lane_detector import LaneDetector
 from pipeline.records import Batch
 from pipeline.windows import TimeWindows
 from tests.fakes import (
