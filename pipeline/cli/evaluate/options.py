@@ -15,6 +15,19 @@ _DEFAULTS = Config()
 _DETECTOR = ("profile", "bundle", "risk")
 _OPTIONS = (
     option(
+        "--detector",
+        group=DETECT,
+        metavar="KIND",
+        help="lstm; or to compare with: windowed-gaussian, persistence, or a class path of river.  [default: lstm]",
+    ),
+    option(
+        "--detector-option",
+        group=DETECT,
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Hyper-parameter of a detector to compare with; may be repeated.",
+    ),
+    option(
         "--profile",
         group=DETECT,
         metavar="NAME",
@@ -67,6 +80,10 @@ def config_of(given: dict[str, Any]) -> Config:
         ConfigError: an option or key out of range.
     """
     options = {f"detector.{key}": Given(f"--{key}", given[key]) for key in _DETECTOR if given[key] is not None}
+    if given["detector"] is not None:
+        options["detector.kind"] = Given("--detector", given["detector"])
+    if given["detector_option"]:
+        options["detector.options"] = Given("--detector-option", given["detector_option"])
     return load_config(given["file"], options, environ=environment()).config
 
 

@@ -21,7 +21,7 @@ FILES_SHOWN = 60
 
 def print_nab(console: Console, results: dict[str, Any], out: Path | None) -> None:
     """Our scores among the published ones, then everything else that was measured."""
-    ours = f"Driftline, {results['profile']}"
+    ours = f"Driftline, {results['profile'] or results['detector']}"
     rows = {ours: results["scores"], **results["published"]}
     print_table(
         console,
@@ -110,7 +110,10 @@ def _measures(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
     speed = "-" if results["points_per_s"] is None else whole(results["points_per_s"])
     yield "Speed", f"{speed} points/s of one process, {whole(results['points'])} points"
     yield "State", f"{whole(results['bytes_per_lane'])} bytes per lane"
-    yield "Detector", f"profile {results['profile']}, bundle {results['bundle']}, risk {brief(results['risk'])}"
+    chosen = results["detector"]
+    if results["profile"] is not None:
+        chosen = f"profile {results['profile']}, bundle {results['bundle']}"
+    yield "Detector", f"{chosen}, risk {brief(results['risk'])}"
 
 
 def _measures_shown(console: Console) -> Sequence[str]:

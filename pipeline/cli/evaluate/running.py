@@ -12,12 +12,14 @@ import msgspec
 
 from pipeline.adapters.claims import claim_directory
 from pipeline.adapters.outputs.durable import told_as_user_error
+from pipeline.cli.detecting import choose_detector
 from pipeline.cli.evaluate.worker import start_worker
 from pipeline.cli.screen import Screen
 from pipeline.cli.version import driftline_version
 from pipeline.cli.warming import load_kernels
-from pipeline.cli.wiring import engine_maker, make_detector, open_bundle
+from pipeline.cli.wiring import engine_maker
 from pipeline.config import Config, config_hash
+from pipeline.config.kinds import LSTM
 from pipeline.engine import PartitionEngine
 from pipeline.evaluation.corpus import CorpusPlan, evaluate_corpus
 from pipeline.evaluation.measures import StreamResult
@@ -42,10 +44,9 @@ class ConfiguredEngines:
     @contextmanager
     def __call__(self, stream: str, fields: tuple[str, ...]) -> Iterator[PartitionEngine]:
         """See `Engines`."""
-        bundle = open_bundle(self.config)
-        detector = make_detector(self.config, bundle)
+        chosen = choose_detector(self.config)
         temporary = Path(tempfile.gettempdir())
-        with engine_maker(self.config, detector, bundle.short_id, "evaluation", fields, temporary) as make:
+        with engine_maker(self.config, chosen.detector, chosen.bundle, "evaluation", fields, temporary) as make:
             yield make(stream)
 
 
@@ -96,8 +97,9 @@ def describe_run(benchmark: str, source: Path, config: Config) -> dict[str, Any]
         "driftline": driftline_version(),
         "benchmark": benchmark,
         "source": str(source),
-        "profile": config.detector.profile,
-        "bundle": open_bundle(config).short_id,
+        "detector": config.detector.kind,
+        "profile": config.detector.profile if config.detector.kind == LSTM else None,
+        "bundle": choose_detector(config).bundle,
         "risk": config.detector.risk,
         "config_hash": config_hash(config),
     }

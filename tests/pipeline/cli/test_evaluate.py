@@ -129,6 +129,21 @@ def test_settings_are_those_of_a_replay(tmp_path: Path, capsys: pytest.CaptureFi
     assert loose["detection"]["alerts"] > strict["detection"]["alerts"]
 
 
+@pytest.mark.parametrize("kind", ["persistence", "river.anomaly.HalfSpaceTrees"])
+def test_another_detector_is_measured_in_the_same_way(
+    checkout: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is named by --detector is scored instead, with its options, and the results say so."""
+    options = ("--detector-option", "n_trees=2") if kind.startswith("river") else ()
+    assert evaluate("nab", checkout, "--json", "--quiet", "--detector", kind, *options) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert (results["detector"], results["profile"], results["bundle"]) == (kind, None, kind)
+    assert evaluate("nab", checkout, "--json", "--quiet") == 0
+    ours = json.loads(capsys.readouterr().out)
+    assert ours["detector"] == "lstm"
+    assert ours["scores"] != results["scores"]
+
+
 def make_folder(directory: Path) -> Path:
     """A table with a labelled spike, and arrays of two fields with one in the second."""
     directory.mkdir()
