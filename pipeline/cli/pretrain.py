@@ -12,6 +12,7 @@ from pipeline.cli.commands import Command, option
 if TYPE_CHECKING:
     from detectors.network import Network
     from detectors.training import StepReport
+    from pipeline.adapters.bundles import Manifest
     from pipeline.cli.screen import Screen
     from pipeline.pretrain import PretrainConfig, Prior
 
@@ -21,6 +22,7 @@ Examples:
   driftline pretrain --out bundles/mine
   driftline pretrain --out bundles/quick --steps 300 --time-limit 5min
   driftline pretrain --out bundles/large --hidden 96 --layers 2 --device cuda
+  driftline pretrain --out bundles/recalibrated --keep-network bundles/mine --calibration-streams 1000
   driftline replay machine.csv --bundle bundles/mine
 """
 CALIBRATION_STREAMS = 300
@@ -42,6 +44,13 @@ _POSITIVE = click.IntRange(min=1)
     required=True,
     metavar="DIR",
     help="Directory to make for the bundle.",
+)
+@option(
+    "--keep-network",
+    group=_NETWORK,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Train none: take that of this bundle, and measure its thresholds anew. Needs no torch.",
 )
 @option("--layers", group=_NETWORK, type=click.IntRange(1, 2), metavar="1|2", default=1, help="Layers of the LSTM.")
 @option("--hidden", group=_NETWORK, type=_POSITIVE, metavar="N", default=64, help="Cells of a layer.")
@@ -84,38 +93,39 @@ def command(out: Path, **given: Any) -> None:
     if out.exists():
         raise ConfigError(f"--out: found {out}; expected a directory that is not there yet")
 
-    from pipeline.pretrain import pretrain  # before anything else that needs torch, since it tells what is missing
+    if given["keep_network"] is None:
+        from pipeline.pretrain import pretrain  # before anything else that needs torch: it tells what is missing
 
-    config = _config(given)
+        config = _config(given)
 
     from detectors.layout import PROFILES
-    from pipeline.adapters.bundles import Lineage, make_bundle, save_bundle
+    from pipeline.adapters.bundles import Lineage, load_bundle, make_bundle, save_bundle
     from pipeline.cli.screen import Screen, make_console
     from pipeline.cli.version import driftline_version
 
     screen, console = Screen(), make_console()
-    prior = _train(
-        lambda report: pretrain(config, clock=time.monotonic, progress=report), config.training.steps, screen
-    )
-    console.print(learning_curve(prior.metrics["learning_curve"]), highlight=False)
-    _print_errors(prior, console.print)
-    tables = {
-        name: _calibrate(prior.network, name, given["seed"], given["calibration_streams"], screen) for name in PROFILES
-    }
-    bundle = make_bundle(
-        prior.network,
-        inputs_version=INPUTS_VERSION,
-        training=prior.training,
-        seed=prior.seed,
-        data_hash=prior.data_hash,
-        metrics=prior.metrics,
-        lineage=Lineage(None, f"driftline {driftline_version()}"),
-        calibration=tables,
-    )
+    made_by = f"driftline {driftline_version()}"
+    if given["keep_network"] is None:
+        prior = _train(
+            lambda report: pretrain(config, clock=time.monotonic, progress=report), config.training.steps, screen
+        )
+        console.print(learning_curve(prior.metrics["learning_curve"]), highlight=False)
+        _print_errors(prior, console.print)
+        network, origin, lineage = prior.network, _origin(prior), Lineage(None, made_by)
+    else:
+        parent = load_bundle(given["keep_network"])
+        network, origin, lineage = parent.network, _origin(parent.manifest), Lineage(parent.manifest.id, made_by)
+    tables = {name: _calibrate(network, name, given["seed"], given["calibration_streams"], screen) for name in PROFILES}
+    bundle = make_bundle(network, inputs_version=INPUTS_VERSION, lineage=lineage, calibration=tables, **origin)
     save_bundle(bundle, out)
     console.print(
         f"Bundle {bundle.short_id} is in {out}. Try it: driftline replay FILE --bundle {out}", highlight=False
     )
+
+
+def _origin(made: "Prior | Manifest") -> dict[str, Any]:
+    """How the weights came about, as a bundle tells it."""
+    return {name: getattr(made, name) for name in ("training", "seed", "data_hash", "metrics")}
 
 
 def _config(given: dict[str, Any]) -> "PretrainConfig":

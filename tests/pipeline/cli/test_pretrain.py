@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.adapters.bundles import load_bundle
+from pipeline.adapters.bundles import load_bundle, shipped_bundle_path
 from pipeline.cli import run
 from pipeline.cli.pretrain import command, learning_curve
 from tests.pipeline.cli.samples import start, write_stream
@@ -27,6 +27,24 @@ def test_a_trained_bundle_can_replay(tmp_path: Path, capsys: pytest.CaptureFixtu
     stream = write_stream(tmp_path / "machine.csv")
     arguments = ["replay", str(stream), "--bundle", str(bundle), "--out", str(tmp_path / "o"), "--profile", "dense"]
     assert run(arguments) == 0
+
+
+@pytest.mark.slow
+def test_a_network_can_be_kept(tmp_path: Path) -> None:
+    """Thresholds measured anew go with the weights of the bundle, which is named as parent, without any torch."""
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')")
+    shipped, out = shipped_bundle_path(), tmp_path / "b"
+    here = Path(__file__).parents[3]
+    measured = ("--calibration-streams", "30", "--seed", "8")
+    path = f"{tmp_path}:{here}"
+    process = start("pretrain", "--out", out, "--keep-network", shipped, *measured, PYTHONPATH=path)
+    _, told = process.communicate(timeout=300)
+    assert process.returncode == 0, told
+    before, after = load_bundle(shipped).manifest, load_bundle(out).manifest
+    assert after.lineage.parent == before.id
+    assert (after.weights_sha256, after.metrics, after.seed) == (before.weights_sha256, before.metrics, before.seed)
+    assert after.calibration.keys() == before.calibration.keys()
+    assert after.calibration != before.calibration
 
 
 @pytest.mark.torch
