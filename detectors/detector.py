@@ -13,6 +13,7 @@ from detectors.features import INPUTS
 from detectors.kernel import Verdicts, Weights, walk
 from detectors.layout import STREAMS, Plan, Profile, Slab, lane_dtype, make_plan, view_lanes
 from detectors.network import Network
+from detectors.segments import Segment, make_segment
 
 BAND = 0.95
 """Nominal coverage of the band around the expected value."""
@@ -53,6 +54,7 @@ def allocate_verdicts(n: int, streams: int, window: int) -> Verdicts:
         lower=np.empty(n),
         upper=np.empty(n),
         surprise=np.empty(n, np.float32),
+        segment=np.full(n, np.nan, np.float32),
         points=np.empty(n, np.int32),
         gap=np.empty(n, np.bool_),
         flagged=np.empty(n, np.bool_),
@@ -83,6 +85,7 @@ class Detector:
     plan: Plan = field(init=False)
     _weights: Weights = field(init=False, repr=False)
     _streams: NDArray[np.int64] = field(init=False, repr=False)
+    _segment: Segment = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.network.inputs != INPUTS:
@@ -94,6 +97,7 @@ class Detector:
         object.__setattr__(self, "_weights", _arrange(self.network))
         streams = np.array([STREAMS.index(name) for name in self.profile.streams])
         object.__setattr__(self, "_streams", streams)
+        object.__setattr__(self, "_segment", make_segment(self.profile))
 
     @property
     def name(self) -> str:
@@ -159,8 +163,8 @@ class Detector:
         return Walk(
             verdicts,
             lambda: walk(
-                lanes, self.plan, self._streams, self._weights, self.decision, rows, time_us, values, positions,
-                verdicts,
+                lanes, self.plan, self._streams, self._segment, self._weights, self.decision, rows, time_us, values,
+                positions, verdicts,
             ),
         )  # fmt: skip
 

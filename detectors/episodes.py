@@ -29,7 +29,7 @@ class Decision(NamedTuple):
     thresholds: NDArray[np.float64]  # (A,) threshold of a lane of that age; between ages it is interpolated
     warm_up: int = 150  # points before a lane may be flagged
     rest: int = 120  # points after an alert during which only a clearly worse one is reported
-    margin: float = 0.5  # of score, that makes an alert clearly worse
+    margin: float = 0.3  # of score, that makes an alert clearly worse
     quiet: int = 30  # points without a flag after which an episode closes
     clear: float = 0.8  # of score above the threshold, that makes an episode a clear incident
     accept: int = 60  # flagged points after which a clear incident is learned as the new normal

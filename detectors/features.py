@@ -32,6 +32,8 @@ mask; sine and cosine of the next point's time of day; weekend flag."""
     MEAN_SURPRISE_1, MEAN_SURPRISE_32, MEAN_SURPRISE_96,
     SPREAD_10, SPREAD_40, MEAN_10, MEAN_40,
     SEASONAL_DIFFERENCE, MEAN_SEASONAL_DIFFERENCE,
+    CHANGE_5, CHANGE_20,
+    WEEKLY_DIFFERENCE, MEAN_WEEKLY_DIFFERENCE,
 ) = range(len(STREAMS))  # fmt: skip
 SHORT, LONG = 10, 40
 """Points of the short and the long moving window."""
@@ -40,7 +42,6 @@ LARGEST_VALUE = 1e37
 DERIVED_LIMIT = 1e12
 """Largest derived stream in frame units; tails of either width can hold it."""
 FRAME_LIMIT = 1e6
-SEASONAL_LIMIT = 32_000
 _SURPRISE_LIMIT = 50.0
 _MEAN_SURPRISE_LIMIT = 6.0
 
@@ -62,12 +63,6 @@ def _sum_deviations(ring, first, count, centre, power):
         p = np.float64(load(ring[i])) - centre
         a += p * p if power == 2 else p
     return (a + b) + (c + d)
-
-
-@compiled
-def next_seasonal(points):
-    """Count of seasonal differences after one more; it stays far beyond any memory, and in step with their ring."""
-    return np.int16(points + 1 if points < SEASONAL_LIMIT else SEASONAL_LIMIT // 2 + 1)
 
 
 @compiled
@@ -156,6 +151,19 @@ def _observe_means(lane, rings, plan, surprises, derived):
         derived[MEAN_SEASONAL_DIFFERENCE] = _push_mean(
             rings, plan.mean_seasonal_difference, 20, lane.seasonal_points, derived[SEASONAL_DIFFERENCE]
         )
+    if plan.mean_weekly_difference >= 0 and not math.isnan(derived[WEEKLY_DIFFERENCE]):
+        derived[MEAN_WEEKLY_DIFFERENCE] = _push_mean(
+            rings, plan.mean_weekly_difference, 40, lane.weekly_points, derived[WEEKLY_DIFFERENCE]
+        )
+
+
+@compiled
+def _observe_changes(lane, window, framed, derived):
+    """Changes over 5 and 20 points; none where there is a gap between, or where the window is too short."""
+    for i in range(2):
+        lag = (5, 20)[i]
+        if lane.run >= lag and lag < len(window):
+            derived[CHANGE_5 + i] = framed - np.float64(load(window[(lane.points - lag) % len(window)]))
 
 
 @compiled
@@ -193,8 +201,8 @@ def _observe_day(lane, rings, plan, framed, time_us, scale, derived, inputs):
 
 
 @compiled
-def _observe_week(lane, rings, plan, framed, time_us, scale, inputs):
-    """Look back one week: inputs 5 and 6; then take this point into its slot."""
+def _observe_week(lane, rings, plan, framed, time_us, scale, derived, inputs):
+    """Look back one week: inputs 5 and 6 and the weekly difference; then take this point into its slot."""
     interval = np.int64(lane.interval_us)
     middle = time_us + interval // 2
     slots = plan.week_slots
@@ -205,14 +213,18 @@ def _observe_week(lane, rings, plan, framed, time_us, scale, inputs):
             rings, plan.week, slots, WEEK_US, lane.week_slot, mean, lane.last_time_us, interval, slot
         )
         lane.week_sum, lane.week_count = np.float32(0.0), 0
-    coming, have_coming = look_up(
-        rings, plan.week, slots, WEEK_US, middle + interval, (slot - 1) % slots, lane.week_replaced
-    )
+    left = (slot - 1) % slots
+    now, have_now = look_up(rings, plan.week, slots, WEEK_US, middle, left, lane.week_replaced)
+    coming, have_coming = look_up(rings, plan.week, slots, WEEK_US, middle + interval, left, lane.week_replaced)
     lane.week_slot = slot
     if lane.week_count < LARGEST_RUN:
         lane.week_sum += np.float32(framed)
         lane.week_count += 1
-    if have_coming and interval * 2 <= WEEK_US:
+    if interval * 2 > WEEK_US:
+        return
+    if have_now:
+        derived[WEEKLY_DIFFERENCE] = framed - now
+    if have_coming:
         inputs[5] = asinh((lane.frame_mean - lane.mean + np.float64(lane.frame_scale) * coming) / scale)
         inputs[6] = 1.0
 
@@ -224,7 +236,7 @@ def observe(lane, rings, window, plan, value, time_us, derived, inputs):
     Args:
         lane: scalars of the lane, updated in place but for the point count.
         rings, window: the lane's rows, updated in place.
-        derived: (18,) float64, filled with the derived streams in the order of `STREAMS`.
+        derived: (22,) float64, filled with the derived streams in the order of `STREAMS`.
         inputs: (10,) float32, filled with the inputs of the LSTM for forecasting what follows.
 
     Returns:
@@ -245,6 +257,7 @@ def observe(lane, rings, window, plan, value, time_us, derived, inputs):
 
     derived[:] = 0.0
     derived[SEASONAL_DIFFERENCE] = derived[MEAN_SEASONAL_DIFFERENCE] = np.nan
+    derived[WEEKLY_DIFFERENCE] = derived[MEAN_WEEKLY_DIFFERENCE] = np.nan
     inputs[:] = 0.0
     inputs[0] = level
     if lane.run >= 1:
@@ -258,10 +271,12 @@ def observe(lane, rings, window, plan, value, time_us, derived, inputs):
         if plan.day >= 0:
             _observe_day(lane, rings, plan, framed, time_us, scale, derived, inputs)
         if plan.week >= 0:
-            _observe_week(lane, rings, plan, framed, time_us, scale, inputs)
+            _observe_week(lane, rings, plan, framed, time_us, scale, derived, inputs)
     _observe_means(lane, rings, plan, surprises, derived)
 
     window[lane.points % len(window)] = store(window, framed)
+    if frozen:
+        _observe_changes(lane, window, framed, derived)
     mean, spread = window_moments(window, lane.points + 1, SHORT)
     derived[MEAN_10], derived[SPREAD_10] = mean, math.log(spread + 1e-3)
     mean, spread = window_moments(window, lane.points + 1, LONG)

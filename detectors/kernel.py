@@ -12,12 +12,20 @@ from numpy.typing import NDArray
 
 from detectors.compiled import compiled
 from detectors.episodes import CLOSED, NOTHING, is_learned, threshold_of, track_episode
-from detectors.features import INPUTS, MEAN_SEASONAL_DIFFERENCE, SEASONAL_DIFFERENCE, next_seasonal, observe
+from detectors.features import (
+    INPUTS,
+    MEAN_SEASONAL_DIFFERENCE,
+    MEAN_WEEKLY_DIFFERENCE,
+    SEASONAL_DIFFERENCE,
+    WEEKLY_DIFFERENCE,
+    observe,
+)
 from detectors.layout import STREAMS
 from detectors.lstm import SCORED_OUTPUTS, lstm_step, lstm_step_4, read_out
 from detectors.minifloat import load, store
 from detectors.normalise import FRAME_AFTER, scale_of
 from detectors.novelty import forget, is_uncommon, mean_weight, novelty, rarity_scale, remember, remembered
+from detectors.segments import smooth_segment
 
 BLOCK = 4
 """Lanes that step through the LSTM together."""
@@ -43,6 +51,10 @@ class Work(NamedTuple):
     out: NDArray[np.float32]  # (BLOCK, SCORED_OUTPUTS)
     inputs: NDArray[np.float32]  # (BLOCK, INPUTS)
     derived: NDArray[np.float64]  # (BLOCK, derived streams)
+    ages: NDArray[np.int64]  # (3,) values seen of ordinary, of seasonal and of weekly streams
+    log_totals: NDArray[np.float64]  # (3,) log10(N + 1) of the values remembered of each
+    scales: NDArray[np.float64]  # (3,) what turns rarities of each into novelties
+    novelties: NDArray[np.float64]  # (streams,)
 
 
 class Verdicts(NamedTuple):
@@ -54,6 +66,7 @@ class Verdicts(NamedTuple):
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     surprise: NDArray[np.float32]  # one-step residual in units of its forecast scale; nan for none
+    segment: NDArray[np.float32]  # segment score; nan while warming
     points: NDArray[np.int32]  # points of the lane before this one
     gap: NDArray[np.bool_]
     flagged: NDArray[np.bool_]
@@ -134,32 +147,44 @@ def _forecast(lane, band):
 
 
 @compiled
-def _score(lane, tails, counts, means, plan, streams, derived, warm_up, novelties):
-    """Score of a point against what its lane remembers; fills `novelties` (streams,). 0 while warming.
+def _kind_of(stream):
+    """Which of the ages of a lane a stream has: that of the lane, or of its look-back by a day or a week."""
+    if stream in (SEASONAL_DIFFERENCE, MEAN_SEASONAL_DIFFERENCE):
+        return 1
+    return 2 if stream in (WEEKLY_DIFFERENCE, MEAN_WEEKLY_DIFFERENCE) else 0
+
+
+@compiled
+def _take_ages(lane, ages):
+    """Values that the lane has seen of streams of each kind; `ages` is filled."""
+    ages[0], ages[1], ages[2] = lane.points, lane.seasonal_points, lane.weekly_points
+
+
+@compiled
+def _score(lane, tails, counts, means, plan, streams, derived, warm_up, work):
+    """Score of a point against what its lane remembers; fills `work.novelties`. 0 while warming.
 
     A stream that has nothing to say of this point (NaN) is left out, and one that began later than the lane is as young
     as it is: it is not scored before a warm-up of its own.
     """
+    novelties, ages = work.novelties, work.ages
     novelties[:] = 0.0
     points, size = lane.points, plan.tail_size
     if points < warm_up:
         return 0.0
     total = remembered(points - FRAME_AFTER, plan.generation)
-    seasonal_total = min(np.int64(lane.seasonal_points), total)
-    log_total, seasonal_log_total = math.log10(total + 1.0), math.log10(seasonal_total + 1.0)
-    scale, seasonal_scale = rarity_scale(points), rarity_scale(lane.seasonal_points)
+    for kind in range(3):
+        work.log_totals[kind] = math.log10(min(ages[kind], total) + 1.0)
+        work.scales[kind] = rarity_scale(ages[kind])
     power = 0.0
     for s in range(len(streams)):
         stream, base = streams[s], s * 4 * size
-        seasonal = stream in (SEASONAL_DIFFERENCE, MEAN_SEASONAL_DIFFERENCE)
-        if seasonal and (math.isnan(derived[stream]) or lane.seasonal_points < warm_up):
+        kind = _kind_of(stream)
+        if math.isnan(derived[stream]) or ages[kind] < warm_up:
             continue
         stored = store(tails, derived[stream])
         if is_uncommon(stored, tails, counts, base, size, means[s]):
-            value = novelty(
-                stored, tails, counts, base, size, means[s],
-                seasonal_log_total if seasonal else log_total, seasonal_scale if seasonal else scale,
-            )  # fmt: skip
+            value = novelty(stored, tails, counts, base, size, means[s], work.log_totals[kind], work.scales[kind])
             novelties[s] = value
             square = value * value
             fourth = square * square
@@ -168,7 +193,7 @@ def _score(lane, tails, counts, means, plan, streams, derived, warm_up, noveltie
 
 
 @compiled
-def _remember(lane, tails, counts, means, plan, streams, derived, learned):
+def _remember(lane, tails, counts, means, plan, streams, derived, learned, ages):
     """Take a point into what its lane remembers; one that is not to be learned only makes the lane older."""
     size, generation = plan.tail_size, plan.generation
     age = lane.points - FRAME_AFTER
@@ -176,18 +201,27 @@ def _remember(lane, tails, counts, means, plan, streams, derived, learned):
         return
     current = (age // generation) & 1
     ends = (age + 1) % generation == 0
-    weight, seasonal_weight = mean_weight(age), mean_weight(lane.seasonal_points)
     for s in range(len(streams)):
         stream, base = streams[s], s * 4 * size
         if learned and not math.isnan(derived[stream]):
-            seasonal = stream in (SEASONAL_DIFFERENCE, MEAN_SEASONAL_DIFFERENCE)
+            kind = _kind_of(stream)
             stored = store(tails, derived[stream])
-            means[s] += (seasonal_weight if seasonal else weight) * (np.float64(load(stored)) - means[s])
+            weight = mean_weight(ages[kind] if kind > 0 else age)
+            means[s] += weight * (np.float64(load(stored)) - means[s])
             remember(stored, tails, counts, base, size, current)
         if ends:
             forget(counts, base, size, 1 - current)
+
+
+@compiled
+def _count_seasons(lane, derived):
+    """Count the differences from a day and a week ago that this point had."""
+    if lane.points < FRAME_AFTER:
+        return
     if not math.isnan(derived[SEASONAL_DIFFERENCE]):
-        lane.seasonal_points = next_seasonal(lane.seasonal_points)
+        lane.seasonal_points += 1
+    if not math.isnan(derived[WEEKLY_DIFFERENCE]):
+        lane.weekly_points += 1
 
 
 @compiled
@@ -234,7 +268,7 @@ def _block_at(rows, start):
 
 
 @compiled
-def walk(lanes, plan, streams, weights, decision, rows, time_us, values, positions, verdicts):
+def walk(lanes, plan, streams, segment, weights, decision, rows, time_us, values, positions, verdicts):
     """Score points in order; returns how many episode events there were.
 
     Up to four neighbouring points of different lanes go through the LSTM together, which changes no bit of any.
@@ -242,6 +276,7 @@ def walk(lanes, plan, streams, weights, decision, rows, time_us, values, positio
     Args:
         lanes: arrays of the slab, updated in place.
         streams: (S,) derived streams that the profile scores.
+        segment: streams of the segment score and their groups.
         rows: (n,) row of each point's lane.
         time_us: (n,) event time, rising within a lane.
         values: (n,) finite values.
@@ -256,8 +291,11 @@ def walk(lanes, plan, streams, weights, decision, rows, time_us, values, positio
         np.empty((BLOCK, SCORED_OUTPUTS), np.float32),
         np.empty((BLOCK, INPUTS), np.float32),
         np.empty((BLOCK, len(STREAMS))),
+        np.empty(3, np.int64),
+        np.empty(3),
+        np.empty(3),
+        np.zeros(len(streams)),
     )
-    novelties = np.zeros(len(streams))
     events = start = 0
     while start < len(rows):
         end = _block_at(rows, start)
@@ -276,10 +314,15 @@ def walk(lanes, plan, streams, weights, decision, rows, time_us, values, positio
             row, i = rows[n], n - start
             lane, window = lanes.scalars[row], lanes.window[row]
             _keep_forecasts(lane, lanes.rings[row], plan, work.inputs[i], work.out[i])
+            _take_ages(lane, work.ages)
             score = _score(
                 lane, lanes.tails[row], lanes.tail_counts[row], lanes.tail_means[row], plan, streams, work.derived[i],
-                decision.warm_up, novelties,
+                decision.warm_up, work,
             )  # fmt: skip
+            energy = smooth_segment(
+                lanes.segment_moments[row], lanes.segment_energy[row], segment, work.derived[i], work.ages
+            )
+            verdicts.segment[n] = energy if lane.points >= decision.warm_up else np.nan
             threshold = threshold_of(decision, lane.points)
             flagged_before = lane.episode_points
             flagged, event, episode = False, NOTHING, np.int64(-1)
@@ -291,8 +334,9 @@ def walk(lanes, plan, streams, weights, decision, rows, time_us, values, positio
                 score = np.nan
             _remember(
                 lane, lanes.tails[row], lanes.tail_counts[row], lanes.tail_means[row], plan, streams, work.derived[i],
-                is_learned(lane, decision, threshold, flagged, work.inputs[i, 0]),
+                is_learned(lane, decision, threshold, flagged, work.inputs[i, 0]), work.ages,
             )  # fmt: skip
+            _count_seasons(lane, work.derived[i])
             verdicts.score[n], verdicts.threshold[n] = score, threshold
             verdicts.flagged[n], verdicts.event[n], verdicts.episode[n] = flagged, event, episode
             if event != NOTHING:
@@ -300,7 +344,7 @@ def walk(lanes, plan, streams, weights, decision, rows, time_us, values, positio
                 verdicts.event_opened_us[events] = lane.episode_us
                 verdicts.event_peak[events] = lane.peak_score
                 verdicts.event_points[events] = max(flagged_before, lane.episode_points)
-                verdicts.event_novelty[events] = novelties
+                verdicts.event_novelty[events] = work.novelties
                 copy_window(lane, window, verdicts.event_window[events])
                 events += 1
             lane.points += 1

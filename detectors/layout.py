@@ -18,6 +18,8 @@ StreamName = Literal[
     "mean_surprise_1", "mean_surprise_32", "mean_surprise_96",
     "spread_10", "spread_40", "mean_10", "mean_40",
     "seasonal_difference", "mean_seasonal_difference",
+    "change_5", "change_20",
+    "weekly_difference", "mean_weekly_difference",
 ]  # fmt: skip
 STREAMS: tuple[StreamName, ...] = get_args(StreamName)
 
@@ -30,8 +32,22 @@ RING_LENGTHS = {
     "mean_surprise_32": 20,
     "mean_surprise_96": 40,
     "mean_seasonal_difference": 20,
+    "mean_weekly_difference": 40,
 }
 """Length of each moving-mean ring in points, and of the ring of pending 8-step forecasts."""
+
+CHANGE_LAGS: dict[StreamName, int] = {"change_5": 5, "change_20": 20}
+"""Points that a change is over."""
+
+_LEVEL, _VOLATILITY, _INNOVATION = range(3)
+SEGMENT_GROUPS: dict[StreamName, int] = {
+    "value": _LEVEL, "mean_10": _LEVEL, "mean_40": _LEVEL,
+    "seasonal_difference": _LEVEL, "mean_seasonal_difference": _LEVEL,
+    "spread_10": _VOLATILITY, "spread_40": _VOLATILITY,
+    "increment": _INNOVATION, "residual_1": _INNOVATION, "residual_8": _INNOVATION,
+    "mean_residual_8": _INNOVATION, "mean_surprise_1": _INNOVATION,
+}  # fmt: skip
+"""Group of each stream that the segment score can use."""
 
 SCALARS = np.dtype(
     [
@@ -58,18 +74,19 @@ SCALARS = np.dtype(
         ("spread_before", "f4"),
         ("points", "i4"),  # points seen
         ("episode_points", "i4"),  # flagged points of the episode; 0 when none is open
+        ("seasonal_points", "i4"),  # differences from a day and from a week before, seen
+        ("weekly_points", "i4"),
+        ("quiet", "i4"),  # points since the last flagged point of the episode
         ("since_alert", "i2"),  # one more than the points since the last alert, saturating; 0 before the first
-        ("seasonal_points", "i2"),  # seasonal differences seen; wraps between large counts
         ("day_count", "i2"),
         ("day_slot", "i2"),
         ("week_count", "i2"),
         ("week_slot", "i2"),
         ("run", "i2"),  # points since the last gap, saturating
-        ("quiet", "i2"),  # points since the last flagged point of the episode, saturating
     ],
     align=True,
 )
-"""The scalars of a lane; the same for every profile."""
+"""The scalars of a lane; the same for every profile. They leave no byte unused: what lies there would not be saved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +96,7 @@ class Profile:
     Attributes:
         name: as users select it.
         streams: derived streams whose novelty is scored.
+        segment_streams: derived streams whose energy the segment score smooths; see `detectors.segments`.
         tail_size: distinct extreme values kept on each side, in each of two generations, for each stream.
         generation: points after which a stream's older generation is forgotten.
         day_slots: slots of the day for the look-back of one day.
@@ -92,7 +110,18 @@ class Profile:
     """
 
     name: str
-    streams: tuple[StreamName, ...] = STREAMS
+    streams: tuple[StreamName, ...] = (
+        "value", "increment", "change_5", "change_20",
+        "residual_1", "residual_8", "residual_32", "residual_96",
+        "mean_residual_32", "mean_residual_96", "mean_surprise_1", "mean_surprise_32", "mean_surprise_96",
+        "spread_40", "mean_10", "mean_40",
+        "seasonal_difference", "mean_seasonal_difference", "mean_weekly_difference",
+    )  # fmt: skip
+    segment_streams: tuple[StreamName, ...] = (
+        "value", "mean_10", "mean_40", "seasonal_difference", "mean_seasonal_difference",
+        "spread_10", "spread_40",
+        "increment", "residual_1", "residual_8", "mean_residual_8", "mean_surprise_1",
+    )  # fmt: skip
     tail_size: int = 4
     generation: int = 4000
     day_slots: int = 96
@@ -105,9 +134,12 @@ class Profile:
     compact_hidden: bool = False
 
     def __post_init__(self) -> None:
-        unknown = set(self.streams) - set(STREAMS)
-        if unknown or not self.streams:
-            raise ValueError(f"found streams {self.streams}, expected some of {STREAMS}")
+        for streams, known in ((self.streams, STREAMS), (self.segment_streams, tuple(SEGMENT_GROUPS))):
+            if set(streams) - set(known) or not streams:
+                raise ValueError(f"found streams {streams}, expected some of {known}")
+        longest = max((lag for name, lag in CHANGE_LAGS.items() if name in self.streams), default=0)
+        if self.window <= longest:
+            raise ValueError(f"found a window of {self.window} points, expected more than the {longest} of a change")
         if self.window < max(RING_LENGTHS.values()):
             raise ValueError(f"found a window of {self.window} points, expected at least {max(RING_LENGTHS.values())}")
         if 32 % self.stride_32 or 96 % self.stride_96:
@@ -124,8 +156,13 @@ PROFILES = {
         Profile(
             "dense",
             streams=(
-                "value", "increment", "residual_1", "spread_40", "mean_40", "residual_32",
-                "mean_residual_32", "mean_residual_96", "mean_surprise_96", "seasonal_difference",
+                "value", "increment", "change_5", "change_20", "residual_1", "residual_32",
+                "residual_96", "mean_residual_96", "spread_40", "mean_10", "mean_40", "seasonal_difference",
+            ),
+            segment_streams=(
+                "value", "mean_10", "mean_40", "seasonal_difference",
+                "spread_10", "spread_40",
+                "increment", "residual_1",
             ),
             tail_size=2,
             day_slots=48,
@@ -166,6 +203,7 @@ class Plan(NamedTuple):
     mean_surprise_32: int
     mean_surprise_96: int
     mean_seasonal_difference: int
+    mean_weekly_difference: int
     rings: int
 
 
@@ -183,11 +221,13 @@ class Lanes(NamedTuple):
     tails: NDArray[Any]  # (lanes, streams * 4 * tail_size): [stream][upper, lower][generation][rank], lower negated
     tail_counts: NDArray[np.uint16]  # (lanes, streams * 4 * tail_size): how often the value of that rank was seen
     tail_means: NDArray[np.float32]  # (lanes, streams)
+    segment_moments: NDArray[np.float32]  # (lanes, 2 * segment streams): mean and variance of each
+    segment_energy: NDArray[np.float32]  # (lanes, groups of segment streams)
 
 
 def make_plan(profile: Profile, layers: int, hidden: int) -> Plan:
     """Where each ring of a row starts, for this profile and an LSTM of this size."""
-    needed = set(profile.streams)
+    needed = {*profile.streams, *profile.segment_streams}
     surprises = {32: "mean_surprise_32" in needed, 96: "mean_surprise_96" in needed}
     residuals = {h: bool(needed & {f"residual_{h}", f"mean_residual_{h}", f"mean_surprise_{h}"}) for h in (8, 32, 96)}
     lengths = {
@@ -234,6 +274,8 @@ def lane_dtype(profile: Profile, layers: int, hidden: int) -> np.dtype[Any]:
             ("tails", tail, (tails,)),
             ("tail_counts", "u2", (tails,)),
             ("tail_means", "f4", (len(profile.streams),)),
+            ("segment_moments", "f4", (2 * len(profile.segment_streams),)),
+            ("segment_energy", "f4", (max(SEGMENT_GROUPS.values()) + 1,)),
         ]
     )
 

@@ -141,6 +141,7 @@ class VerdictTable:
         expected, lower, upper: (n,) one-step forecast and its band in the units of the value; NaN for none.
         score, threshold: (n,) NaN for points that were not scored.
         surprise: (n,) one-step residual in units of its forecast scale; NaN for none.
+        segment_score: (n,) how much energy there has lately been; NaN for points that were not scored.
         is_anomaly: (n,)
         severity: (n,) of `Severity`.
         phase: (n,) of `Phase`; -1 for points that reached no lane.
@@ -162,6 +163,7 @@ class VerdictTable:
     score: NDArray[np.float32]
     threshold: NDArray[np.float32]
     surprise: NDArray[np.float32]
+    segment_score: NDArray[np.float32]
     is_anomaly: NDArray[np.bool_]
     severity: NDArray[np.int8]
     phase: NDArray[np.int8]
@@ -182,7 +184,7 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
         event: opened, worsened or closed.
         episode: id of the episode, that of the event that opened it.
         kind: point, level_shift (known once it closes) or silence.
-        score, threshold: of this point; None for silence.
+        score, threshold, segment_score: of this point; None for silence.
         contributions: each field's share in the record's evidence, summing to 1.
         streams: the derived streams that spoke, most novel first, with their novelty.
         points: flagged points of the episode so far.
@@ -205,6 +207,7 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     upper: float | None
     score: float | None
     threshold: float | None
+    segment_score: float | None = None
     severity: str
     peak_score: float | None
     points: int

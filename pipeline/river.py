@@ -14,7 +14,7 @@ import numpy as np
 from river import base
 
 from pipeline.adapters.bundles import load_bundle, shipped_bundle_path
-from pipeline.config import environment
+from pipeline.config import DEFAULT_RISK, environment
 from pipeline.errors import nearest
 from pipeline.kernel_cache import use_cache_for_these_sources, user_cache_dir
 
@@ -79,7 +79,7 @@ class Driftline(base.AnomalyDetector):
         self,
         profile: str = "balanced",
         bundle: str = "shipped",
-        risk: float = 1.0,
+        risk: float = DEFAULT_RISK,
         warm_up: int = 150,
         time: str | None = None,
         interval_s: float = 300.0,

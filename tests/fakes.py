@@ -22,7 +22,8 @@ from pipeline.records import Batch, Problem, VerdictTable
 START_US = 1_400_000_000_000_000
 INTERVAL_US = 300_000_000
 POINT_FIELDS = (
-    "score", "threshold", "expected", "lower", "upper", "surprise", "points", "gap", "flagged", "event", "episode",
+    "score", "threshold", "expected", "lower", "upper", "surprise", "segment", "points", "gap", "flagged", "event",
+    "episode",
 )  # fmt: skip
 """Columns of `Verdicts` with an entry per point."""
 _OTHERS = {"key_names", "field_names", "key", "field", "released_by"}

@@ -30,7 +30,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         index: of the point within that message.
         value: as observed; None for a missing one.
         expected, lower, upper: forecast and its band; None for none.
-        score, threshold, surprise: None for points that were not scored.
+        score, threshold, surprise, segment_score: None for points that were not scored.
         phase: of the lane; None for points that reached no lane.
         episode: offset of the message that opened the point's episode; None for none.
     """
@@ -50,6 +50,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     score: float | None
     threshold: float | None
     surprise: float | None
+    segment_score: float | None
     is_anomaly: bool
     severity: str
     phase: str | None
@@ -72,6 +73,7 @@ def encode_verdicts(table: VerdictTable, place: Place, points_per_message: int) 
             _plain(column)
             for column in (
                 table.value, table.expected, table.lower, table.upper, table.score, table.threshold, table.surprise,
+                table.segment_score,
             )
         ),
         table.is_anomaly.tolist(),
@@ -101,7 +103,8 @@ def cut_content(content: bytes, longest: int = LONGEST_CONTENT) -> Iterator[byte
 def _verdict(
     table: VerdictTable, place: Place, per_message: int, key: int, field: int, time: int, position: int, *rest: Any
 ) -> Verdict:
-    value, expected, lower, upper, score, threshold, surprise, is_anomaly, severity, phase, disposition, episode = rest
+    value, expected, lower, upper, score, threshold, surprise, segment_score, *judged = rest
+    is_anomaly, severity, phase, disposition, episode = judged
     offset, index = divmod(position, per_message) if position >= 0 else (None, 0)
     return Verdict(
         key=table.key_names[key],
@@ -118,6 +121,7 @@ def _verdict(
         score=score,
         threshold=threshold,
         surprise=surprise,
+        segment_score=segment_score,
         is_anomaly=is_anomaly,
         severity=_SEVERITIES[severity],
         phase=_PHASES[phase],

@@ -19,7 +19,7 @@ from pydantic import (
 from pipeline.config.kinds import LSTM, DetectorKind, Options
 from pipeline.config.quantities import format_duration, format_size, parse_duration, parse_size
 
-DEFAULT_RISK = 1.0
+DEFAULT_RISK = 1.1
 """Expected false alarms per 1,000 points of a lane."""
 ProfileName = Literal["accurate", "balanced", "dense"]
 Aggregate = Literal["last", "mean", "sum", "min", "max", "count"]
@@ -131,7 +131,7 @@ class EpisodesSection(Section):
     rest: int = Field(
         default=120, ge=0, le=30_000, description="Points after an alarm in which only a worse one is reported."
     )
-    margin: float = Field(default=0.5, ge=0, le=10, description="How much higher a score must be to be worse.")
+    margin: float = Field(default=0.3, ge=0, le=10, description="How much higher a score must be to be worse.")
     quiet: int = Field(default=30, ge=1, le=10_000, description="Points without a flag after which an episode closes.")
 
 

@@ -107,7 +107,7 @@ def describe_streams(results: Sequence[StreamResult]) -> dict[str, Any]:
         "labelled_files": sum(result.outcome.windows.size > 0 for result in results),
         "rows": sum(result.rows for result in results),
         "points": points,
-        **{name: mean_ranking([result.ranking[name] for result in results]) for name in READ_OUTS},
+        **{name: mean_ranking([result.ranking.get(name) for result in results]) for name in READ_OUTS},
         "detection": describe_detection([result.outcome for result in results]),
         "scoring_s": round(seconds, 3),
         "points_per_s": round(points / seconds) if seconds else None,

@@ -12,11 +12,7 @@ from pipeline.engine import Outcome, PartitionEngine
 from pipeline.labelled import LabelledStream
 from pipeline.records import Batch, VerdictTable
 
-READ_OUTS = {
-    name: column
-    for name, column in {"event": "score", "segment": "segment_score"}.items()
-    if column in VerdictTable.__slots__
-}
+READ_OUTS = {"event": "score", "segment": "segment_score"}
 """Columns of a verdict that rank points, by the name of the read-out."""
 US_PER_S = 1_000_000
 
@@ -33,7 +29,8 @@ class StreamScores:
     """What an engine said of a stream of n rows.
 
     Attributes:
-        scores: by read-out, (n,) float64: the fields' scores combined, 0 where a row was not scored.
+        scores: by read-out, (n,) float64: the fields' scores combined, 0 where a row was not scored. The segment
+            score is missing where the detector has none.
         alert_score: (n,) float64, highest score of the alerts that were told with a row, else 0. An alert is an episode
             that opens or worsens. Where windows hold points back it is told with a later row than the one it is of.
         alerts_us: (a,) int64, event time of the row with which each alert was told, silences included.
@@ -62,7 +59,7 @@ def score_stream(
         micro_batch: records taken at a time; it changes no score.
     """
     _load_kernels(stream, engines)
-    by_field = {name: np.zeros(stream.values.shape, np.float32) for name in READ_OUTS}
+    by_field = {name: np.full(stream.values.shape, np.nan, np.float32) for name in READ_OUTS}
     alerts: list[tuple[int, float]] = []
     seconds = 0.0
     with engines(stream.name, stream.fields) as engine:
@@ -75,7 +72,11 @@ def score_stream(
             alerts += _alerts(outcome)
         bytes_per_lane = engine.lanes.bytes_per_lane
     return StreamScores(
-        scores={name: combine_fields(scores) for name, scores in by_field.items()},
+        scores={
+            name: _COMBINE[name](np.nan_to_num(scores, nan=0.0))
+            for name, scores in by_field.items()
+            if name == "event" or np.isfinite(scores).any()
+        },
         alert_score=_highest(len(stream), alerts),
         alerts_us=stream.time_us[[row for row, _ in alerts]],
         points=stream.values.size,
@@ -95,6 +96,18 @@ def combine_fields(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     share = scores / np.where(largest > 0, largest, 1.0)[:, None]
     combined: NDArray[np.float64] = largest * (share**8).sum(axis=1) ** 0.125
     return combined
+
+
+def average_fields(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """One segment score (n,) of those (n, fields) of a record, their mean: what lasts shows in many fields a little."""
+    mean: NDArray[np.float64] = scores.mean(axis=1, dtype=np.float64)
+    return mean
+
+
+_COMBINE: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float64]]] = {
+    "event": combine_fields,
+    "segment": average_fields,
+}
 
 
 def _batches(stream: LabelledStream, size: int) -> Iterator[Batch]:
@@ -121,7 +134,7 @@ def _place(table: VerdictTable, by_field: dict[str, NDArray[np.float32]]) -> Non
     is_row = table.position > 0
     rows, fields = table.position[is_row] - 1, table.field[is_row]
     for name, column in READ_OUTS.items():
-        by_field[name][rows, fields] = np.nan_to_num(getattr(table, column)[is_row], nan=0.0)
+        by_field[name][rows, fields] = getattr(table, column)[is_row]
 
 
 def _alerts(outcome: Outcome) -> Iterator[tuple[int, float]]:

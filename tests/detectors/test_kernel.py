@@ -1,4 +1,5 @@
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,7 +28,11 @@ def _clockwork(profile: str) -> Detector:
     locations = slice(len(HORIZONS))
     arrays["head_weight"][locations, HIDDEN] = -1  # takes away the level, which is added to every location
     arrays["head_weight"][locations, HIDDEN + 7] = 1
-    return Detector(Network(1, HIDDEN, INPUTS, HORIZONS, arrays), PROFILES[profile], fixed_decision(1.7))
+    chosen = PROFILES[profile]
+    kept = dict.fromkeys((*chosen.streams, "mean_residual_8", "mean_residual_32", "mean_residual_96"))
+    return Detector(
+        Network(1, HIDDEN, INPUTS, HORIZONS, arrays), replace(chosen, streams=tuple(kept)), fixed_decision(1.7)
+    )
 
 
 def _score(detector: Detector, values: NDArray[np.float64], time_us: NDArray[np.int64]) -> Slab:

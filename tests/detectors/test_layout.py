@@ -42,7 +42,7 @@ def test_rings_fill_the_row_without_overlap(profile: Profile) -> None:
 
 def test_a_profile_without_a_stream_spares_its_rings() -> None:
     """What only a missing stream needs takes no room."""
-    plan = make_plan(Profile("small", streams=("value", "residual_32")), 1, 4)
+    plan = make_plan(Profile("small", streams=("value", "residual_32"), segment_streams=("value",)), 1, 4)
     assert plan.forecast_32 >= 0
     assert plan.log_scale_32 == plan.forecast_96 == plan.forecast_8 == plan.mean_residual_32 == -1
 
@@ -52,6 +52,8 @@ def test_a_profile_without_a_stream_spares_its_rings() -> None:
     [
         {"streams": ("value", "velocity")},
         {"streams": ()},
+        {"segment_streams": ("value", "residual_96")},
+        {"segment_streams": ()},
         {"window": 39},
         {"stride_32": 3},
         {"stride_96": 7},
@@ -65,7 +67,7 @@ def test_an_impossible_profile_is_refused(changes: dict[str, object]) -> None:
 
 def test_streams_are_named_once() -> None:
     """Every stream has a name of its own, and the profiles use known ones."""
-    assert len(set(STREAMS)) == len(STREAMS) == 18
+    assert len(set(STREAMS)) == len(STREAMS) == 22
     assert set(PROFILES["dense"].streams) < set(STREAMS)
 
 

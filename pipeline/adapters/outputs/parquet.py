@@ -26,6 +26,7 @@ SCHEMA = pa.schema(
         ("score", pa.float32()),
         ("threshold", pa.float32()),
         ("surprise", pa.float32()),
+        ("segment_score", pa.float32()),
         ("is_anomaly", pa.bool_()),
         ("severity", _LABELS),
         ("phase", _LABELS),
@@ -40,7 +41,7 @@ _RISING = ["time", "position", "episode"]
 NONE = -1
 """Marks a missing phase or episode in a `VerdictTable`; other negative positions belong to empty windows."""
 
-_MEASURES = ["value", "expected", "lower", "upper", "score", "threshold", "surprise"]
+_MEASURES = ["value", "expected", "lower", "upper", "score", "threshold", "surprise", "segment_score"]
 
 
 def write_verdicts(path: Path, groups: Iterable[pa.RecordBatch]) -> None:

@@ -20,6 +20,7 @@ COLUMNS: dict[str, type[np.generic]] = {
     "score": np.float32,
     "threshold": np.float32,
     "surprise": np.float32,
+    "segment_score": np.float32,
     "is_anomaly": np.bool_,
     "severity": np.int8,
     "phase": np.int8,

@@ -14,7 +14,7 @@ from pipeline.evaluation.scoring import READ_OUTS
 
 _PROFILES = {"standard": "standard", "reward_low_FP_rate": "low FP", "reward_low_FN_rate": "low FN"}
 _MEASURES = {"vus_pr": "VUS-PR", "auc_pr": "AUC-PR"}
-_WIDE = 100
+_WIDE = 130
 """Columns of text from which a table has room for every measure."""
 FILES_SHOWN = 60
 
@@ -94,6 +94,8 @@ def _measures(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """All streams together, as names and values."""
     for name in READ_OUTS:
         ranking = results[name]
+        if ranking["vus_pr"] is None and name != "event":
+            continue
         told = f"VUS-PR {_number(ranking['vus_pr'], '.3f')}, AUC-PR {_number(ranking['auc_pr'], '.3f')}"
         yield f"Ranking, {name}", f"{told} (mean over {number_of(results['labelled_files'], 'labelled file')})"
     detection = results["detection"]
@@ -125,7 +127,7 @@ def _columns(measures: Sequence[str]) -> Iterator[Column]:
     """Heads of the columns that `_cells` fills."""
     for name in READ_OUTS:
         for measure in measures:
-            yield right(_MEASURES[measure] if len(READ_OUTS) == 1 else f"{name} {_MEASURES[measure]}")
+            yield right(f"{name}\n{_MEASURES[measure]}")
     yield from (right("found"), right("false"))
     if len(measures) > 1:
         yield right("precision")
@@ -135,7 +137,7 @@ def _columns(measures: Sequence[str]) -> Iterator[Column]:
 def _cells(results: dict[str, Any], measures: Sequence[str]) -> Iterator[str]:
     """Measures of one file or of several."""
     for name in READ_OUTS:
-        ranking = results[name] or {}
+        ranking = results.get(name) or {}
         yield from (_number(ranking.get(measure), ".3f") for measure in measures)
     detection = results["detection"]
     yield f"{detection['detected']} of {detection['windows']}"

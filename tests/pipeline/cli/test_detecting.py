@@ -1,4 +1,5 @@
 import json
+import math
 import time
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from detectors.baselines import WINDOW, Persistence, WindowedGaussian
 from pipeline.cli import run
 from pipeline.cli.detecting import choose_detector, require_lstm
-from pipeline.config import Config
+from pipeline.config import DEFAULT_RISK, Config
 from pipeline.errors import ConfigError
 from tests.pipeline.cli.samples import start, write_stream
 from tests.pipeline.cli.test_replay import OUTPUTS, replay, same_outputs, stream, summary_in, wait_until_running
@@ -21,7 +22,7 @@ TREES = "river.anomaly.HalfSpaceTrees"
 
 def test_the_detector_is_the_one_configured() -> None:
     """The LSTM unless another is named; risk, episodes and options go to it."""
-    assert choose_detector(Config()).bundle == "dc33af490de3e7cf"
+    assert choose_detector(Config()).bundle == "048da98f89d04e9f"
     chosen = choose_detector(configured(detector__kind="windowed-gaussian", detector__risk=0.1, episodes__rest=7))
     assert isinstance(chosen.detector, WindowedGaussian)
     assert chosen.detector.window == WINDOW
@@ -78,7 +79,7 @@ def test_a_baseline_is_one_flag_away(
     assert summary["detector"] == {"kind": kind, "options": {"window_size": 100} if options else {}}
     assert (summary["profile"], summary["bundle"]) == (None, None)
     table = pq.read_table(out / "verdicts.parquet").to_pydict()
-    assert table["threshold"][-1] == 3
+    assert table["threshold"][-1] == pytest.approx(math.log10(1000 / DEFAULT_RISK))
     if kind != TREES:
         assert table["is_anomaly"][450]
         events = [json.loads(line) for line in (out / "anomalies.jsonl").read_text().splitlines()]

@@ -9,6 +9,7 @@ import pytest
 
 from detectors.evaluation.nab import PROFILES, NabFile, score_corpus
 from detectors.evaluation.nab_published import PUBLISHED
+from detectors.layout import PROFILES as LANE_PROFILES
 from detectors.thresholds import ThresholdTable, make_decision
 from pipeline.adapters.bundles import load_bundle, shipped_bundle_path
 from pipeline.cli import run
@@ -70,7 +71,9 @@ def test_the_benchmark_is_scored_and_left_as_its_scorer_reads_it(
     assert set(results["scores"]) == set(results["held_out"]) == set(PROFILES)
     bundle = load_bundle(shipped_bundle_path())
     decision = make_decision(ThresholdTable(**bundle.manifest.calibration["balanced"]), DEFAULT_RISK)
-    assert results["scores"] == pytest.approx(nab_scores(Engines(bundle.network, "balanced", decision), chosen))
+    assert results["scores"] == pytest.approx(
+        nab_scores(Engines(bundle.network, LANE_PROFILES["balanced"], decision), chosen)
+    )
     assert results["files"] == len(CHOSEN)
     assert results["rows"] == results["points"] == sum(len(stream.value) for stream in chosen)
     assert results["detection"]["windows"] == sum(len(stream.windows) for stream in chosen)
@@ -180,7 +183,7 @@ def test_a_folder_of_labelled_files_is_measured(tmp_path: Path, capsys: pytest.C
 
     with (out / "scores" / "pair.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [*rows[0]] == ["time", "label", "event_score", "alert_score"]
+    assert [*rows[0]] == ["time", "label", "event_score", "segment_score", "alert_score"]
     assert len(rows) == 700
     assert float(rows[600]["alert_score"]) > 0
     assert {row["label"] for row in rows[600:610]} == {"1"}

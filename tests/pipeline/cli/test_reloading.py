@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from pipeline.adapters.service_metrics import ServiceMetrics
 from pipeline.cli.reloading import LIVE, ConfigWatch, plan_of
 from pipeline.cli.serving import Member, load_again
-from pipeline.config import Config, Given, load_config
+from pipeline.config import DEFAULT_RISK, Config, Given, load_config
 from pipeline.service.plan import ServicePlan
 from tests.pipeline.service.fakes import Notes
 
@@ -104,7 +104,7 @@ def test_what_cannot_change_live_waits(watched: Watched) -> None:
     watched.file.write_text(START + '[detector]\nrisk = 3.0\n[log]\nlevel = "error"\n[kafka]\nsession_timeout = "9s"')
     plan = watched.look()
     assert plan == plan_of(Config())
-    assert watched.applied[-1].detector.risk == 1.0
+    assert watched.applied[-1].detector.risk == DEFAULT_RISK
     assert watched.applied[-1].log.level == "error"
     (name, told), (_, taken) = watched.notes.events
     assert (name, told["keys"]) == ("config_needs_restart", ["detector.risk", "kafka.session_timeout"])

@@ -90,7 +90,7 @@ def test_live_replayed_from_the_topic_and_from_a_file_are_the_same_bits(
             one = live[row["key"], int(row["time"].timestamp() * 1_000_000 + 0.5)]
             for column in ("value", "expected", "lower", "upper", "is_anomaly", "severity", "phase"):
                 assert row[column] == one[column], column
-            for column in ("score", "threshold", "surprise"):
+            for column in ("score", "threshold", "surprise", "segment_score"):
                 assert (row[column] is None) == (one[column] is None)
                 assert row[column] is None or np.float32(row[column]) == np.float32(one[column])
             seen += 1

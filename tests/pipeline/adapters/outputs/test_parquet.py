@@ -40,6 +40,7 @@ def test_schema() -> None:
         ("score", "float"),
         ("threshold", "float"),
         ("surprise", "float"),
+        ("segment_score", "float"),
         ("is_anomaly", "bool"),
         ("severity", "dictionary<values=string, indices=int8, ordered=0>"),
         ("phase", "dictionary<values=string, indices=int8, ordered=0>"),
@@ -55,7 +56,7 @@ def test_values(written: pa.Table) -> None:
     assert written["field"].to_pylist() == [STREAM.field_names[field] for field in STREAM.field]
     assert written["time"].cast(pa.int64()).to_pylist() == STREAM.time_us.tolist()
     assert written["position"].to_pylist() == STREAM.position.tolist()
-    for name in ("value", "expected", "lower", "upper", "score", "threshold", "surprise"):
+    for name in ("value", "expected", "lower", "upper", "score", "threshold", "surprise", "segment_score"):
         column = getattr(STREAM, name)
         assert written[name].to_pylist() == [None if np.isnan(value) else value for value in column.tolist()]
     assert written["is_anomaly"].to_pylist() == STREAM.is_anomaly.tolist()
