@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import decoding, engine, service
+from tests.benchmarks import ablation, decoding, engine, segments, service
 
 OUT = Path("build/benchmarks.json")
 
@@ -69,10 +69,30 @@ def _service_tables(figures: dict[str, Any]) -> list[Table]:
     return [table]
 
 
-BENCHMARKS: dict[str, Any] = {"engine": engine, "decoding": decoding, "service": service}
-TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
-    "engine": _engine_tables, "decoding": _decoding_tables, "service": _service_tables,
+def _ablation_tables(figures: dict[str, Any]) -> list[Table]:
+    table = Table("variant", "standard", "low FP", "low FN", "held out", title="Numenta Anomaly Benchmark, balanced")
+    for row in ablation.rows(figures):
+        table.add_row(*row)
+    return [table]
+
+
+def _segments_tables(figures: dict[str, Any]) -> list[Table]:
+    table = Table("detector", *figures["vus_pr"], title="VUS-PR, mean over the streams")
+    for row in segments.rows(figures):
+        table.add_row(*row)
+    return [table]
+
+
+BENCHMARKS: dict[str, Any] = {
+    "engine": engine, "decoding": decoding, "service": service, "ablation": ablation, "segments": segments,
 }  # fmt: skip
+TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
+    "engine": _engine_tables,
+    "decoding": _decoding_tables,
+    "service": _service_tables,
+    "ablation": _ablation_tables,
+    "segments": _segments_tables,
+}
 
 
 sys.exit(main())
