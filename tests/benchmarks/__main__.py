@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import ablation, decoding, engine, segments, service
+from tests.benchmarks import ablation, calibration, decoding, engine, segments, service
 
 OUT = Path("build/benchmarks.json")
 
@@ -76,6 +76,14 @@ def _ablation_tables(figures: dict[str, Any]) -> list[Table]:
     return [table]
 
 
+def _calibration_tables(figures: dict[str, Any]) -> list[Table]:
+    columns = [f"{profile}, {source}" for profile, sources in figures["observed"].items() for source in sources]
+    table = Table("asked for", *columns, title="False alarms per 1,000 points (and how many there were)")
+    for row in calibration.rows(figures):
+        table.add_row(*row)
+    return [table]
+
+
 def _segments_tables(figures: dict[str, Any]) -> list[Table]:
     table = Table("detector", *figures["vus_pr"], title="VUS-PR, mean over the streams")
     for row in segments.rows(figures):
@@ -85,6 +93,7 @@ def _segments_tables(figures: dict[str, Any]) -> list[Table]:
 
 BENCHMARKS: dict[str, Any] = {
     "engine": engine, "decoding": decoding, "service": service, "ablation": ablation, "segments": segments,
+    "calibration": calibration,
 }  # fmt: skip
 TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "engine": _engine_tables,
@@ -92,6 +101,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "service": _service_tables,
     "ablation": _ablation_tables,
     "segments": _segments_tables,
+    "calibration": _calibration_tables,
 }
 
 
