@@ -2,8 +2,11 @@
 
 numba looks at a function's own file to tell whether what it compiled is out of date, not at the functions and constants
 that the function takes from other files. A directory per state of all those files cannot hold anything stale.
+
+Nor do numba's processes heed one another: what they compile at the same time is written by one after the other.
 """
 
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -13,10 +16,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
+from typing import Any
 
 import numpy as np
 from numba import __version__ as numba_version
 from numba.core import config
+from numba.core.caching import IndexDataCacheFile
 
 from pipeline.errors import UserError
 
@@ -54,8 +59,25 @@ def use_cache_for_these_sources(cache_dir: Path | None) -> Path:
     directory.mkdir(exist_ok=True)
     os.utime(directory)
     _forget_old(parent)
+    IndexDataCacheFile.save = _save_alone  # type: ignore[method-assign]
     config.CACHE_DIR = str(directory)  # type: ignore[attr-defined]  # numba makes its settings as it goes
     return directory
+
+
+_save: Any = IndexDataCacheFile.save
+
+
+def _save_alone(self: Any, key: Any, data: Any) -> None:
+    """What numba does, while no other process does it.
+
+    numba (0.68) reads which files a function's index names, and takes the first free name for what it has compiled. Of
+    two processes that compile a function for different types at the same time, both take the same, and from then on one
+    of the types is run by the code for the other.
+    """
+    with Path(f"{self._index_path}.lock").open("ab") as lock:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        _save(self, key, data)
 
 
 def _sources() -> Iterator[Path]:

@@ -4,10 +4,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
+from typing import Any
 
 import pytest
 from numba.core import config
+from numba.core.caching import IndexDataCacheFile
 
 from pipeline.errors import UserError
 from pipeline.kernel_cache import KEPT, use_cache_for_these_sources, user_cache_dir
@@ -80,6 +85,26 @@ def test_a_change_of_a_function_recompiles_what_calls_it_from_another_file(tmp_p
     assert run() == ["1.0", "0"]
     normalise.write_text(source)
     assert run() == ["0.0", "1"]
+
+
+def test_two_processes_that_compile_a_function_at_once_keep_both(tmp_path: Path) -> None:
+    """Compiled for two types at the same time, a function has both in its cache, each under its own name."""
+    use_cache_for_these_sources(tmp_path)
+    files: Any = IndexDataCacheFile
+    load_index = files._load_index
+    both = Barrier(2, timeout=1)
+
+    class Slow(IndexDataCacheFile):
+        def _load_index(self) -> Any:
+            overloads = load_index(self)
+            with suppress(BrokenBarrierError):  # where the other waits for this one
+                both.wait()
+            return overloads
+
+    slow: Any = Slow
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda name: slow(tmp_path, "f", "").save(name, f"compiled for {name}"), "ab"))
+    assert [files(tmp_path, "f", "").load(name) for name in "ab"] == ["compiled for a", "compiled for b"]
 
 
 def test_the_newest_used_are_kept(tmp_path: Path) -> None:
