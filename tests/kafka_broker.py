@@ -8,6 +8,7 @@ The jars are resolved from Maven Central by deploy/kafka/pom.xml, once per versi
 import argparse
 import hashlib
 import os
+import random
 import re
 import shutil
 import signal
@@ -18,15 +19,21 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
 POM = Path(__file__).parents[1] / "deploy" / "kafka" / "pom.xml"
 OLDEST_JAVA = 17
 START_S = 60.0
+_READ_S = 300.0
+_READERS = 3
+_IDLE_MS = (1_500, 6_000, 30_000)
+"""The console consumer ends when nothing has come for so long; tried in turn, as a busy machine may take its time."""
 _HEAP = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 _PROPERTIES = {
     "process.roles": "broker,controller",
@@ -48,7 +55,7 @@ _PROPERTIES = {
     "broker.heartbeat.interval.ms": "500",
     "message.max.bytes": str(24 * 2**20),
     "replica.fetch.max.bytes": str(24 * 2**20),
-    "log.cleaner.backoff.ms": "2000",
+    "log.cleaner.backoff.ms": "500",
     "log.retention.check.interval.ms": "2000",
     "num.network.threads": "2",
     "num.io.threads": "4",
@@ -125,10 +132,13 @@ def fetch_jars() -> Path:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of loopback that nobody listens on just now, and that no system gives to a connection by itself."""
+    dice = random.SystemRandom()
+    while True:
+        port = dice.randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Broker:
@@ -289,11 +299,51 @@ _BETWEEN, _BEHIND = "\x1f", "\x1e\n"
 _LINE = re.compile(rf"Partition:(\d+){_BETWEEN}Offset:(\d+){_BETWEEN}(.*?){_BETWEEN}(.*?){_BETWEEN}(.*)", re.DOTALL)
 
 
-def read_committed(bootstrap: str, topic: str, *, idle_ms: int = 3000) -> dict[int, list[Committed]]:
-    """What a topic holds for readers of committed messages, by partition in order.
+def read_to_end(bootstrap: str, topic: str) -> list[Any]:
+    """Messages that a topic holds for readers of committed ones, as kafka-python finds them."""
+    consumer: Any = KafkaConsumer(
+        bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
+    )
+    try:
+        places = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+        consumer.assign(places)
+        consumer.seek_to_beginning(*places)
+        ends = consumer.end_offsets(places)
+        found = []
+        deadline = time.monotonic() + _READ_S
+        while any(consumer.position(place) < ends[place] for place in places):
+            if time.monotonic() > deadline:
+                raise BrokerError(f"found no end of {topic} in {_READ_S:.0f} s")
+            found += [message for messages in consumer.poll(timeout_ms=200).values() for message in messages]
+        return found
+    finally:
+        consumer.close()
 
-    Kafka's own console consumer reads it. Text is UTF-8; bytes that are none come out replaced.
+
+def read_committed(bootstrap: str, *topics: str) -> list[dict[int, list[Committed]]]:
+    """What each topic holds for readers of committed messages, by partition in order.
+
+    Kafka's own console consumer reads it, several topics at a time, since it mostly waits. Text is UTF-8; bytes that
+    are none come out replaced.
+
+    Raises:
+        BrokerError: it finds fewer messages than kafka-python does, however long it waits for more.
     """
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(lambda topic: _read_committed(bootstrap, topic), topics))
+
+
+def _read_committed(bootstrap: str, topic: str) -> dict[int, list[Committed]]:
+    least, count = len(read_to_end(bootstrap, topic)), 0
+    for idle_ms in _IDLE_MS:
+        found = _consume(bootstrap, topic, idle_ms)
+        count = sum(map(len, found.values()))
+        if count >= least:
+            return found
+    raise BrokerError(f"found {count} messages in {topic} by the console consumer; expected {least}")
+
+
+def _consume(bootstrap: str, topic: str, idle_ms: int) -> dict[int, list[Committed]]:
     command = [
         "java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8",

@@ -56,7 +56,8 @@ def _rounds(bootstrap: str, directory: Path) -> dict[str, Any]:
         if number >= 0:
             bare.append(theirs)
             service.append(mine)
-    anomalies = sum(map(len, read_committed(bootstrap, names.anomalies).values()))
+    (found,) = read_committed(bootstrap, names.anomalies)
+    anomalies = sum(map(len, found.values()))
     return {
         "messages_per_s": {"bare loop": round(median(bare)), "driftline serve": round(median(service))},
         "ratio": round(median(service) / median(bare), 2),

@@ -200,7 +200,8 @@ def _by_name(shown: list[Samples], name: str) -> list[float]:
 
 
 def _result(broker: Broker, names: Names) -> Result:
-    outputs = {name: read_committed(broker.bootstrap, getattr(names, name)) for name in OUTPUTS}
+    found = read_committed(broker.bootstrap, *(getattr(names, name) for name in OUTPUTS))
+    outputs = dict(zip(OUTPUTS, found, strict=True))
     return Result(outputs, {n: state_hash(broker.bootstrap, names, Place(names.input, n)) for n in range(PARTITIONS)})
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from prometheus_client.parser import text_string_to_metric_families
 
+_ROOT = Path(__file__).parents[2]
 Samples: TypeAlias = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
@@ -67,24 +68,53 @@ def write_config(path: Path, bootstrap: str, names: Names, **changes: Mapping[st
     return path
 
 
+def driftline(*arguments: str, constants: Mapping[str, float] | None = None) -> list[str]:
+    """The command.
+
+    Args:
+        constants: of modules, by their full names, to be others: waits that an operator need not set and a test would
+            sit out.
+    """
+    if not constants:
+        return [sys.executable, "-m", "pipeline", *arguments]
+    lines = []
+    for name, value in constants.items():
+        module, _, constant = name.rpartition(".")
+        lines += [f"import {module} as m", f"m.{constant}", f"m.{constant} = {value!r}"]
+    return [sys.executable, "-c", "\n".join([*lines, "from pipeline.cli import main", "main()"]), *arguments]
+
+
 class Serving:
     """A process of the service.
 
     Args:
         log: file that its standard error is appended to.
+        constants: see `driftline`.
         home: directory that it works and keeps temporary files in, instead of those of the tests.
     """
 
-    def __init__(self, config: Path, log: Path, *arguments: str, home: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: Path,
+        log: Path,
+        *arguments: str,
+        home: Path | None = None,
+        constants: Mapping[str, float] | None = None,
+    ) -> None:
         self.log = log
         self._start = log.stat().st_size if log.exists() else 0
         with log.open("ab") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline", "serve", "--config", str(config), *arguments],
+                driftline("serve", "--config", str(config), *arguments, constants=constants),
                 stderr=stream,
                 stdout=stream,
-                cwd=home or Path(__file__).parents[2],
-                env={**os.environ, "PYTHONFAULTHANDLER": "1", **({} if home is None else {"TMPDIR": str(home)})},
+                cwd=home or _ROOT,
+                env={
+                    **os.environ,
+                    "PYTHONFAULTHANDLER": "1",
+                    "PYTHONPATH": str(_ROOT),
+                    **({} if home is None else {"TMPDIR": str(home)}),
+                },
             )
 
     @property

@@ -15,6 +15,8 @@ from pipeline.interfaces import Membership, Message
 from pipeline.records import Place, Position
 
 _REQUEST_MS = 30_000
+_METADATA_AGE_MS = 30_000
+"""Topics and partitions are asked for again so often."""
 _NEVER_RESET = "none"
 """A position that is not in the log is an error to be told, not a reason to go elsewhere."""
 
@@ -67,7 +69,7 @@ class KafkaFeed:
             "max_poll_interval_ms": settings.max_poll_interval_ms,
             "fetch_max_bytes": settings.fetch_bytes,
             "max_partition_fetch_bytes": settings.partition_fetch_bytes,
-            "metadata_max_age_ms": 30_000,
+            "metadata_max_age_ms": _METADATA_AGE_MS,
             "metrics_enabled": False,
         }
         with self._telling("connecting"):

@@ -16,7 +16,7 @@ TINY = ("--hidden", "4", "--steps", "4", "--series", "4", "--length", "500", "--
 def test_a_trained_bundle_can_replay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The bundle that is written says how it was made, is calibrated for every profile, and scores a stream."""
     bundle = tmp_path / "bundles" / "mine"
-    assert run(["pretrain", "--out", str(bundle), *TINY, "--seed", "5", "--calibration-streams", "30"]) == 0
+    assert run(["pretrain", "--out", str(bundle), *TINY, "--seed", "5", "--calibration-streams", "20"]) == 0
     out, err = capsys.readouterr()
     assert "validation loss" in out
     assert "step 4 of 4" in err

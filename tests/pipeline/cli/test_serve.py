@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -17,12 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
+from pipeline.adapters.kafka import connection
 from pipeline.cli import run
 from pipeline.records import Place
 from tests.chaos.campaign import state_hash
 from tests.chaos.records import GARBAGE, make_records
-from tests.chaos.service import Names, Serving, write_config
-from tests.kafka_broker import create_topic, read_committed, send
+from tests.chaos.service import Names, Serving, driftline, write_config
+from tests.kafka_broker import create_topic, read_committed, read_to_end, send
 
 pytestmark = pytest.mark.kafka
 PARTITIONS = 2
@@ -53,9 +53,15 @@ def _drain(bootstrap: str, names: Names, *members: Serving) -> None:
 
 def _verdicts(bootstrap: str, names: Names) -> dict[tuple[str, int], dict[str, Any]]:
     """By key and time of the scored and warming points."""
-    told = [json.loads(line) for one in read_committed(bootstrap, names.verdicts).values() for message in one
-            for line in message.value.splitlines()]  # fmt: skip
+    (found,) = read_committed(bootstrap, names.verdicts)
+    told = [json.loads(line) for one in found.values() for message in one for line in message.value.splitlines()]
     return {(one["key"], one["time"]): one for one in told if one["disposition"] in {"scored", "warming"}}
+
+
+def _anomalies(bootstrap: str, names: Names) -> list[dict[str, Any]]:
+    """As they are told."""
+    (found,) = read_committed(bootstrap, names.anomalies)
+    return [json.loads(one.value) for part in found.values() for one in part]
 
 
 def test_live_replayed_from_the_topic_and_from_a_file_are_the_same_bits(
@@ -96,7 +102,7 @@ def test_live_replayed_from_the_topic_and_from_a_file_are_the_same_bits(
             seen += 1
         assert seen == len(live)
     anomalies = {json.loads(line)["id"]: line for line in (out / "anomalies.jsonl").read_text().splitlines()}
-    told = [json.loads(one.value) for part in read_committed(bootstrap, name.anomalies).values() for one in part]
+    told = _anomalies(bootstrap, name)
     assert {one["id"] for one in told} == anomalies.keys()
     assert all(json.loads(anomalies[one["id"]]) == one for one in told)
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
@@ -121,12 +127,7 @@ def test_garbage_changes_no_verdict(bootstrap: str, names: Callable[..., Names],
         unusable = sum(value in GARBAGE or len(value) > 10**6 for _, _, value in records)
         bits.append({key: {field: one[field] for field in one if field not in {"offset", "episode", "source"}}
                      for key, one in _verdicts(bootstrap, name).items()})  # fmt: skip
-        consumer = KafkaConsumer(
-            name.dead_letters, bootstrap_servers=bootstrap, isolation_level="read_committed",
-            auto_offset_reset="earliest", enable_auto_commit=False, consumer_timeout_ms=3000,
-        )  # fmt: skip
-        dead = list(consumer)
-        consumer.close()
+        dead = read_to_end(bootstrap, name.dead_letters)
         assert sorted(one.value or b"" for one in dead) == sorted(
             value for _, _, value in records if value in GARBAGE or len(value) > 10**6
         )
@@ -149,12 +150,7 @@ def test_a_dead_letter_that_its_topic_does_not_take_is_cut(
     service = Serving(write_config(tmp_path / "c.toml", bootstrap, name), tmp_path / "log")
     _drain(bootstrap, name, service)
     assert service.stop() == 0
-    consumer = KafkaConsumer(
-        name.dead_letters, bootstrap_servers=bootstrap, isolation_level="read_committed",
-        auto_offset_reset="earliest", enable_auto_commit=False, consumer_timeout_ms=3000,
-    )  # fmt: skip
-    (dead,) = list(consumer)
-    consumer.close()
+    (dead,) = read_to_end(bootstrap, name.dead_letters)
     assert dict(dead.headers)["driftline.truncated"] == b"50000 bytes"
     assert 10_000 < len(dead.value) < 20_000
     assert long.startswith(dead.value)
@@ -179,7 +175,7 @@ def test_a_killed_process_goes_on_from_carried_state(
     new = [one for key, one in _verdicts(bootstrap, name).items() if key not in before]
     assert len(new) > 500
     assert {one["disposition"] for one in new} == {"scored"}
-    told = [json.loads(one.value) for part in read_committed(bootstrap, name.anomalies).values() for one in part]
+    told = _anomalies(bootstrap, name)
     ids = [one["id"] for one in told]
     assert len(ids) == len(set(ids)) > 3
 
@@ -203,8 +199,9 @@ def test_state_is_portable(bootstrap: str, names: Callable[..., Names], tmp_path
     service = Serving(write_config(tmp_path / "whole.toml", bootstrap, whole), tmp_path / "whole.log")
     _drain(bootstrap, whole, service)
     assert service.stop() == 0
-    for output in ("anomalies", "verdicts", "dead_letters"):
-        one, other = (read_committed(bootstrap, getattr(run, output)) for run in (moved, whole))
+    outputs = ("anomalies", "verdicts", "dead_letters")
+    found = read_committed(bootstrap, *(getattr(run, output) for run in (moved, whole) for output in outputs))
+    for one, other in zip(found[:3], found[3:], strict=True):
         assert one == other
         assert sum(map(len, one.values())) > 5
     for place in (Place(topic, number) for number in range(PARTITIONS)):
@@ -270,14 +267,18 @@ def test_workers_end_with_their_supervisor(bootstrap: str, names: Callable[..., 
         ["pgrep", "-P", str(service.process.pid)], capture_output=True, text=True, check=True
     ).stdout.split()  # fmt: skip
     service.kill()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert [child for child in children if Path(f"/proc/{child}").exists()] == []
 
 
 def test_check_tells_what_is_there_and_what_is_not(
-    bootstrap: str, names: Callable[..., Names], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bootstrap: str,
+    names: Callable[..., Names],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What could start is told so with status 0, what could not with 2 and the reason; nothing is made on the way."""
     name = names()
@@ -298,6 +299,7 @@ def test_check_tells_what_is_there_and_what_is_not(
     assert f"{name.anomalies}: found no such topic" in told
     assert "expected a folder to read and write" in told
     assert "The service could not start." in told
+    monkeypatch.setattr(connection, "_BOOTSTRAP_MS", 1_500)
     nowhere = write_config(tmp_path / "nowhere.toml", "127.0.0.1:1", name)
     assert run(["check", "--config", str(nowhere)]) == 2
     assert "found no answer from 127.0.0.1:1" in capsys.readouterr().out
@@ -317,10 +319,9 @@ def test_what_cannot_work_is_told_in_one_line(
 ) -> None:
     """A service that cannot start says what was found and what to do, and nothing else."""
     config = write_config(tmp_path / "c.toml", bootstrap, names(), **changes)
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "serve", "--config", str(config)], capture_output=True, text=True,
-        timeout=120, check=False,
-    )  # fmt: skip
+    constants = {"pipeline.adapters.kafka.connection._BOOTSTRAP_MS": 3_000}
+    command = driftline("serve", "--config", str(config), constants=constants)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     errors = [line for line in done.stderr.splitlines() if line.startswith("driftline: error: ")]
     assert len(errors) == 1
     assert told in errors[0]

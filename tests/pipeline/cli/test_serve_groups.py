@@ -45,7 +45,8 @@ def test_topics_by_pattern_are_found_when_they_appear(bootstrap: str, tmp_path: 
     send(bootstrap, f"{prefix}.first", make_records(200, 4, 1, 5, garbage=0.0))
     config = write_config(tmp_path / "c.toml", bootstrap, names)
     config.write_text(config.read_text().replace(f'topics = ["{prefix}.first"]', f'pattern = "{prefix}[.].*"'))
-    service = Serving(config, tmp_path / "log")
+    constants = {"pipeline.adapters.kafka.feed._METADATA_AGE_MS": 2_000}
+    service = Serving(config, tmp_path / "log", constants=constants)
     service.wait_for(lambda: _consumed(service, f"{prefix}.first") == 200)
     for topic in (f"{prefix}.second", f"other-{prefix}.third"):
         create_topic(bootstrap, topic, 1)

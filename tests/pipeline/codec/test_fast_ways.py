@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,11 @@ def decode_thoroughly(thorough: Thorough, messages: Sequence[Raw]) -> Batch:
 
 def seldom(usual: st.SearchStrategy[Any], *others: Any) -> st.SearchStrategy[Any]:
     """Nine times in ten something usual."""
-    return st.integers(0, 9).flatmap(lambda n: usual if n else st.sampled_from(others))
+    return _nearly_always(usual, st.sampled_from(others))
+
+
+def _nearly_always(usual: st.SearchStrategy[Any], other: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.integers(0, 9).flatmap(lambda n: usual if n else other)
 
 
 _whole_times = {"s": TIME_MS // 1000, "ms": TIME_MS, "us": TIME_MS * 1000, "ns": TIME_MS * 10**6}
@@ -72,11 +77,9 @@ def _members(nested: bool) -> st.SearchStrategy[list[tuple[str, str]]]:
         fields = {"at": seldom(inside, "null", "3", "{}")}
         extra = {"motor": seldom(motor, "null", "3", "{}"), "heat": _values}
         odd = {"motor.current": _values, "at.time": st.just(str(TIME_MS)), "at.host": _hosts}
-        return st.integers(0, 9).flatmap(lambda n: _pairs(fields, extra | ({} if n else odd)))
+        return _nearly_always(_pairs(fields, extra), _pairs(fields, extra | odd))
     extra = {name: fields.pop(name) for name in ("value", "heat")}
-    return st.integers(0, 9).flatmap(
-        lambda n: _pairs(fields, extra | {"x": _ignored}) if n else _pairs({}, fields | extra)
-    )
+    return _nearly_always(_pairs(fields, extra | {"x": _ignored}), _pairs({}, fields | extra))
 
 
 def _pairs(always: dict[str, Any], sometimes: dict[str, Any]) -> st.SearchStrategy[list[tuple[str, str]]]:
@@ -95,6 +98,7 @@ def _as_object(pairs: list[tuple[str, str]], between: str) -> str:
     return "{" + between.join(f'"{name}": {value}' for name, value in pairs) + "}"
 
 
+@cache  # a strategy is checked once, before its first example
 def _contents(kind: FormatName, nested: bool) -> st.SearchStrategy[bytes]:
     objects = st.builds(_as_object, _members(nested), seldom(st.just(", "), ",\n", ",", " ,\r\n"))
     if kind == "json":
@@ -115,7 +119,7 @@ def _column(*types: tuple[Any, st.SearchStrategy[Any]]) -> st.SearchStrategy[Any
 
 
 def _or_null(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.integers(0, 9).flatmap(lambda n: values if n else st.none())
+    return _nearly_always(values, st.none())
 
 
 _time_columns = _column(
