@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 UV_VERSION := 0.13.9
 PYTEST_ARGS ?=
+# Tests wait for processes and brokers half of the time, so that more of them run at once than a small machine has cores.
+# Each worker has a broker of its own; one named by DRIFTLINE_TEST_KAFKA would be shared, and some tests list all it has.
+TEST_WORKERS ?= $(if $(DRIFTLINE_TEST_KAFKA),0,3)
 TORCH_PIP_ARGS ?=
 LOCK_ARGS ?=
 
@@ -29,7 +32,7 @@ demo: $(RUNTIME) $(PACKAGE) ## replay a real stream and a fleet of 200 with labe
 	@$(BIN)/driftline demo
 
 test: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) browser kafka check ## everything that a change must pass: check, then all tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(PYTEST_ARGS)
 
 check: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) ## format, lint, types and imports
 	$(BIN)/ruff format --check

@@ -96,7 +96,7 @@ class Running:
 
     def wait_for(self, condition: Callable[[], Any]) -> None:
         """Until a condition holds."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not condition():
             assert time.monotonic() < deadline, self.told
             time.sleep(0.05)
@@ -237,7 +237,7 @@ supervisor.run(lambda: False, lambda: False, 2.0)
     process = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path)], env=os.environ | {"PYTHONPATH": str(ROOT)}
     )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while len(list(tmp_path.glob("*.pid"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(2)  # for them to be up
