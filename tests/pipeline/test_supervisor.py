@@ -28,7 +28,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from pipeline.adapters.http import Health, serve_http
 
 number, tells, life, folder = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
-(folder / f"{number}.pid").write_text(str(os.getpid()))
+(folder / f"{number}.pid.new").write_text(str(os.getpid()))
+(folder / f"{number}.pid.new").rename(folder / f"{number}.pid")
 registry = CollectorRegistry()
 Counter("d_records", "Records.", ["kind"], registry=registry).labels("good").inc(10 + number)
 Gauge("d_lanes", "Lanes.", registry=registry).set(5)
@@ -92,7 +93,9 @@ class Running:
 
     def end(self, number: int, status: int) -> None:
         """Have a worker end so."""
-        (self.folder / f"{number}.end").write_text(str(status))
+        new = self.folder / f"{number}.end.new"
+        new.write_text(str(status))
+        new.rename(self.folder / f"{number}.end")  # whole when it is seen
 
     def wait_for(self, condition: Callable[[], Any]) -> None:
         """Until a condition holds."""
