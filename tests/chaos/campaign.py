@@ -111,6 +111,7 @@ def _disturb(
     for kill in range(campaign.kills):
         send(broker.bootstrap, names.input, rest[kill * part : (kill + 1) * part])
         time.sleep(dice.uniform(0.5, 7.0))
+        members = [start() if _had_no_broker(member) else member for member in members]
         _require_no_faults(members)
         frozen = _thaw(frozen, time.monotonic())
         awake = [at for at, member in enumerate(members) if member not in [one for _, one in frozen]]
@@ -132,6 +133,7 @@ def _disturb(
             members[leaver].stop()
             members[leaver] = start()
     send(broker.bootstrap, names.input, rest[campaign.kills * part :])
+    members = [start() if _had_no_broker(member) else member for member in members]
     while frozen:
         time.sleep(0.1)
         frozen = _thaw(frozen, time.monotonic())
@@ -149,6 +151,11 @@ def _thaw(frozen: list[tuple[float, Serving]], now: float) -> list[tuple[float, 
         if until <= now:
             member.thaw()
     return [(until, member) for until, member in frozen if until > now]
+
+
+def _had_no_broker(member: Serving) -> bool:
+    """Whether it was started while the broker was down, and has said so and ended; whoever runs it starts it again."""
+    return not member.is_running and "found no answer from" in member.told
 
 
 def _require_no_faults(members: list[Serving]) -> None:

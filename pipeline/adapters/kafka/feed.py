@@ -108,6 +108,7 @@ class KafkaFeed:
         """See `pipeline.interfaces.Feed.poll`; the keys are kafka-python's, which equal places."""
         with self._telling("polling"):
             self._make_room_for_parked()
+            self._go_on_joining()
             polled = self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=max_messages)
             if self._listener is not None and self._listener.settle():
                 return {}  # what came belongs to partitions of which the positions have just changed
@@ -161,6 +162,17 @@ class KafkaFeed:
         fetcher = self._consumer._fetcher  # noqa: SLF001  there is no other way to it
         if not fetcher._next_partition_records:  # noqa: SLF001
             fetcher._next_partition_records = None  # noqa: SLF001
+
+    def _go_on_joining(self) -> None:
+        """Have kafka-python go on with a join that a poll before has begun and had no time to end.
+
+        Up to 3.0.12 a leader that joins anew since the partitions of a topic have changed takes note of them while it
+        joins, sees no more reason to join, and leaves the join alone for ever if the poll ended meanwhile: it holds
+        nothing new, sends no heartbeats, and keeps the group from all that it was given.
+        """
+        coordinator = self._consumer._coordinator  # noqa: SLF001  there is no other way to it
+        if coordinator._join_task is not None and not coordinator.need_rejoin():  # noqa: SLF001
+            coordinator.request_rejoin()
 
     def _held(self, places: Collection[Place]) -> list[Any]:
         held = self._consumer.assignment()

@@ -155,6 +155,21 @@ def test_a_member_thrown_out_while_joining_is_told(group: Group) -> None:
     outbox.commit({group.places[0]: Position(8, "")})
 
 
+def test_a_join_that_outlasts_a_poll_is_ended(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A leader whose polls are shorter than its joins takes up the partitions that a topic has got."""
+    monkeypatch.setattr("pipeline.adapters.kafka.feed._METADATA_AGE_MS", 300)
+    feed, told = group.join()
+    _poll_until(lambda: len(told.held) == PARTITIONS, feed)
+    admin = KafkaAdminClient(bootstrap_servers=group.bootstrap)
+    admin.create_partitions({group.name: 2 * PARTITIONS})
+    admin.close()
+    deadline = time.monotonic() + 60
+    while len(told.held) < 2 * PARTITIONS:
+        assert time.monotonic() < deadline, "found no end"
+        feed.poll(0.0, 100)
+        time.sleep(0.01)
+
+
 def test_what_is_lost_is_not_claimed(group: Group) -> None:
     """A request to join names the partitions held, and none that were lost."""
     feed, told = group.join()
