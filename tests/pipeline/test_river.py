@@ -1,5 +1,4 @@
 import copy
-import importlib.util
 import itertools
 import pickle
 import re
@@ -20,7 +19,6 @@ from pipeline.river import Driftline
 from tests.fakes import column, make_batch, make_engine, one_stream, process, seasonal
 
 START_S = 1_400_000_000
-HAS_SKLEARN = importlib.util.find_spec("sklearn") is not None
 
 
 class Transactions:
@@ -58,8 +56,6 @@ def _checks() -> list[Any]:
 @pytest.mark.parametrize("check", [pytest.param(check, id=check.__name__) for check in _checks()])
 def test_it_passes_rivers_own_checks(check: Any) -> None:
     """Every check that river makes of an anomaly detector, none left out."""
-    if check.__name__ == "check_roc_auc" and not HAS_SKLEARN:
-        pytest.skip("river takes the area under the curve from scikit-learn; the next test takes it from river")
     assert Driftline()._unit_test_skips() == set()
     check(Driftline())
 
