@@ -5,11 +5,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
+from detectors.baselines import Persistence
+from detectors.tail_rank import TailRank, rank_decision
 from pipeline.engine import EngineConfig, PartitionEngine
+from pipeline.episodes import Origin
+from pipeline.evaluation.measures import measure
 from pipeline.evaluation.scoring import combine_fields, score_stream
 from pipeline.labelled import LabelledStream
 from pipeline.windows import CountWindows, TimeWindows, WindowSpec
-from tests.fakes import INTERVAL_US, START_US, column, make_batch, make_engine, process, seasonal
+from tests.fakes import INTERVAL_US, START_US, MemorySpill, column, make_batch, make_engine, process, seasonal
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,16 @@ class SmallEngines:
     def __call__(self, stream: str, fields: tuple[str, ...]) -> Iterator[PartitionEngine]:  # noqa: ARG002
         """A fresh engine."""
         yield make_engine(config=EngineConfig(windows=self.windows), fields=fields)
+
+
+class PersistenceEngines:
+    """Engines of a baseline."""
+
+    @contextmanager
+    def __call__(self, stream: str, fields: tuple[str, ...]) -> Iterator[PartitionEngine]:
+        """A fresh engine."""
+        detector = Persistence(TailRank(rank_decision(1.0), 64))
+        yield PartitionEngine(detector, EngineConfig(), fields, Origin("made", stream, "b"), MemorySpill())
 
 
 class Ticks:
@@ -85,6 +99,23 @@ def test_the_size_of_micro_batches_does_not_show() -> None:
     one, other = (score_stream(make_stream(2), SmallEngines(), clock=Ticks(), micro_batch=size) for size in (37, 900))
     assert one.scores["event"].tobytes() == other.scores["event"].tobytes()
     assert one.alert_score.tobytes() == other.alert_score.tobytes()
+
+
+def test_segment_scores_of_a_record_are_averaged() -> None:
+    """Of several fields the segment score of a row is the mean of theirs."""
+    stream = make_stream(2)
+    scores = score_stream(stream, SmallEngines(), clock=Ticks(), micro_batch=100)
+    outcomes = process(make_engine(fields=stream.fields), [make_batch(["s"] * 900, stream.time_us, stream.values)])
+    by_field = np.nan_to_num(column(outcomes, "segment_score")).astype(float).reshape(900, 2)
+    np.testing.assert_allclose(scores.scores["segment"], by_field.mean(axis=1), rtol=1e-6)
+    assert scores.scores["segment"][:150].tolist() == [0.0] * 150
+
+
+def test_a_detector_without_segment_scores_has_no_such_read_out() -> None:
+    """What baselines leave empty is not ranked by."""
+    scores = score_stream(make_stream(), PersistenceEngines(), clock=Ticks(), micro_batch=100)
+    assert [*scores.scores] == ["event"]
+    assert measure(make_stream(), scores).ranking.keys() == {"event"}
 
 
 def test_late_and_duplicate_rows_score_nothing() -> None:
