@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from detectors.compiled import compiled
-from detectors.layout import STREAMS
+from detectors.layout import CHANGE_LAGS, STREAMS
 from detectors.lookback import DAY_US, WEEK_US, leave_slot, look_up, slot_at
 from detectors.minifloat import load, store
 from detectors.normalise import (
@@ -35,6 +35,7 @@ mask; sine and cosine of the next point's time of day; weekend flag."""
     CHANGE_5, CHANGE_20,
     WEEKLY_DIFFERENCE, MEAN_WEEKLY_DIFFERENCE,
 ) = range(len(STREAMS))  # fmt: skip
+_LAGS = tuple(CHANGE_LAGS.values())
 SHORT, LONG = 10, 40
 """Points of the short and the long moving window."""
 LARGEST_VALUE = 1e37
@@ -159,9 +160,9 @@ def _observe_means(lane, rings, plan, surprises, derived):
 
 @compiled
 def _observe_changes(lane, window, framed, derived):
-    """Changes over 5 and 20 points; none where there is a gap between, or where the window is too short."""
-    for i in range(2):
-        lag = (5, 20)[i]
+    """Changes over some points; none where there is a gap between, or where the window is too short."""
+    for i in range(len(_LAGS)):
+        lag = _LAGS[i]
         if lane.run >= lag and lag < len(window):
             derived[CHANGE_5 + i] = framed - np.float64(load(window[(lane.points - lag) % len(window)]))
 

@@ -27,7 +27,6 @@ from pipeline.windows import CountWindows, PartitionClock, Points, Steps, Window
 
 MOST_FIELDS = 127
 """Of a record; verdicts name a field by eight bits."""
-_ALL_ACCEPTED = int(Disposition.SCORED)
 
 
 @dataclass(frozen=True, slots=True)
