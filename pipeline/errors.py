@@ -5,7 +5,9 @@
     │   ├── InputError                 a file, row or column of a source
     │   ├── ConfigError                an option or a key of the configuration
     │   │   └── TooLongError               a message is longer than its topic takes
-    │   └── BundleError                a bundle that is damaged, foreign or of another version
+    │   ├── BundleError                a bundle that is damaged, foreign or of another version
+    │   └── RegistryError              a registry of bundles that cannot be reached, is damaged, or does not allow it
+    │       └── ConflictError              somebody else was first: the registry is not as the caller had seen it
     ├── CheckpointError            2   a saved position or state that cannot be continued from
     ├── MissingExtraError          2   an optional package that this command needs is not installed
     ├── LossError                  3   records or state are gone, and the configured policy is to stop
@@ -89,6 +91,14 @@ class TooLongError(ConfigError):
 
 class BundleError(UserError):
     """A bundle that is missing, damaged, foreign or of another version."""
+
+
+class RegistryError(UserError):
+    """A registry of bundles that cannot be reached, is damaged, or does not allow what is asked of it."""
+
+
+class ConflictError(RegistryError):
+    """Somebody else was first: the registry is not, or no longer, as the caller had seen it."""
 
 
 class CheckpointError(DriftlineError):

@@ -42,9 +42,15 @@ def _lacking_kafka() -> str:
     return lacking()
 
 
+def _lacking_s3() -> str:
+    missing = [name for name in ("s3fs", "moto", "flask", "flask_cors") if not importlib.util.find_spec(name)]
+    return f"found no {', '.join(missing)}; expected the dependency group `s3`" if missing else ""
+
+
 LACKING: dict[str, Callable[[], str]] = {
     "browser": _lacking_browser,
     "kafka": _lacking_kafka,
+    "s3": _lacking_s3,
     "torch": _lacking_torch,
 }
 """Marker to a function that says what is missing and what to do, or '' when nothing is."""

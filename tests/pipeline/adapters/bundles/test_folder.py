@@ -1,4 +1,5 @@
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -6,26 +7,25 @@ import msgspec
 import numpy as np
 import pytest
 
-from detectors.network import HORIZONS, Network, weight_shapes
-from pipeline.adapters.bundles import Bundle, Lineage, load_bundle, make_bundle, save_bundle, shipped_bundle_path
+from detectors.network import HORIZONS, Network
+from pipeline.adapters.bundles import (
+    Bundle,
+    Lineage,
+    TrainingWindow,
+    load_bundle,
+    make_bundle,
+    save_bundle,
+    shipped_bundle_path,
+)
 from pipeline.errors import BundleError
+from tests.pipeline.adapters.bundles.bench import example
 
-
-def example(**changes: Any) -> Bundle:
-    """A tiny bundle, changed where told."""
-    rng = np.random.default_rng(7)
-    shapes = weight_shapes(1, 2, 10, HORIZONS)
-    arrays = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
-    content: dict[str, Any] = {
-        "inputs_version": 1,
-        "training": {"steps": 3, "rate": 3e-3},
-        "seed": 7,
-        "data_hash": "ab" * 32,
-        "metrics": {"curve": [[0, 1.5], [1, 0.1 + 0.2]]},
-        "lineage": Lineage(parent=None, created_by="driftline 0.1.0"),
-        "calibration": {"balanced": {"threshold": [1.0, 2.0]}},
-    }
-    return make_bundle(Network(1, 2, 10, HORIZONS, arrays), **(content | changes))
+GOLDEN = sorted((Path(__file__).parents[3] / "data" / "bundles").iterdir())
+_LATER: dict[str, Any] = {
+    "training_window": TrainingWindow(datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)),
+    "normaliser": {"memory": 2000, "clip_sd": 4.0},
+    "code_version": "0.2.0",
+}
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -70,6 +70,7 @@ def test_equal_content_is_equal_bytes(tmp_path: Path) -> None:
         {"metrics": {}},
         {"calibration": {}},
         {"lineage": Lineage(parent="ef" * 32, created_by="driftline 0.1.0")},
+        *({name: value} for name, value in _LATER.items()),
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -146,7 +147,10 @@ def rewrite(directory: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": 2}, r"found format 'driftline-bundle', version 2; expected 'driftline-bundle', version 1"),
+        ({"version": 3}, r"version 3; expected 'driftline-bundle', version 1 or 2: upgrade driftline to read it"),
+        ({"version": 0}, r"version 0; expected 'driftline-bundle', version 1 or 2: use a bundle made by"),
+        ({"version": 2}, r"does not match its id"),
+        ({"code_version": "0.2.0"}, r"found fields of version 2 in version 1"),
         ({"format": "other"}, r"found format 'other', version 1; expected"),
         ({"colour": "blue"}, r"unknown field `colour`"),
         ({"seed": "7"}, r"Expected `int`, got `str` - at `\$.seed`"),
@@ -173,6 +177,35 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     rewrite(tmp_path / "b", id=right)
     with pytest.raises(BundleError, match=r"weights.safetensors: found weight_ih_l0 of shape \(8, 10\)"):
         load_bundle(tmp_path / "b")
+
+
+@pytest.mark.parametrize("golden", GOLDEN, ids=lambda path: path.name)
+def test_bundles_of_every_version_are_read(golden: Path, tmp_path: Path) -> None:
+    """A bundle written by any version of the format is loaded, and saved again as the very same bytes."""
+    bundle = load_bundle(golden)
+    assert f"version-{bundle.manifest.version}" == golden.name
+    save_bundle(bundle, tmp_path / "b")
+    assert contents(tmp_path / "b") == contents(golden)
+
+
+def test_the_oldest_version_that_will_do_is_written(tmp_path: Path) -> None:
+    """Version 2 is for what version 1 cannot say; what is not known is not in the file."""
+    assert example().manifest.version == 1
+    bundle = example(**_LATER)
+    assert bundle.manifest.version == 2
+    save_bundle(bundle, tmp_path / "b")
+    loaded = load_bundle(tmp_path / "b").manifest
+    assert {name: getattr(loaded, name) for name in _LATER} == _LATER
+    save_bundle(example(code_version="0.2.0"), tmp_path / "c")
+    assert b"training_window" not in (tmp_path / "c" / "manifest.json").read_bytes()
+
+
+def test_a_training_window_needs_an_order_and_a_time_zone() -> None:
+    """One that ends before it starts, or of local times, is refused."""
+    early, late = _LATER["training_window"].start, _LATER["training_window"].end
+    for start, end in ((late, early), (early, early), (early.replace(tzinfo=None), late)):
+        with pytest.raises(ValueError, match="expected two times with a time zone"):
+            example(training_window=TrainingWindow(start, end))
 
 
 def test_saving_again_changes_nothing(tmp_path: Path) -> None:

@@ -1,17 +1,16 @@
-"""Bundles on disk: a directory with `manifest.json` and `weights.safetensors`, known by the hash of its content.
+"""A bundle as bytes: `manifest.json` and `weights.safetensors`, known by the hash of their content.
 
 The manifest holds the SHA-256 of the weights; the bundle's id is the SHA-256 of the manifest without its id. A manifest
 has exactly one form as bytes, and reading compares with it, so a flipped byte in either file is found, and equal
 content is equal bytes.
+
+A bundle is written in the oldest version that can say what is in it, so that a service not yet upgraded reads it.
+Version 2 added `training_window`, `normaliser` and `code_version`; what is not known is left out.
 """
 
 import hashlib
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -23,9 +22,10 @@ from detectors.network import Network
 from pipeline.errors import BundleError
 
 FORMAT = "driftline-bundle"
-VERSION = 1
+VERSIONS = 1, 2
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
+_SINCE_2 = ("training_window", "normaliser", "code_version")
 
 
 class NetworkShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,7 +44,14 @@ class Lineage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     created_by: str
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TrainingWindow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Event times of the records trained on: the first, and the one before which they end; both with a time zone."""
+
+    start: datetime
+    end: datetime
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """All of a bundle but its weights.
 
     Attributes:
@@ -60,6 +67,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         metrics: measured by that run, learning curves included.
         lineage: parent and maker.
         calibration: by profile name, what turns scores into expected false alarms.
+        training_window: of recorded data; None for synthetic streams.
+        normaliser: constants of the normaliser that the network's inputs were made with, by name; None: not recorded.
+        code_version: version of the code that trained it; None: not recorded.
     """
 
     format: str
@@ -74,6 +84,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics: dict[str, Any]
     lineage: Lineage
     calibration: dict[str, Any]
+    training_window: TrainingWindow | None = None
+    normaliser: dict[str, float] | None = None
+    code_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,11 +112,21 @@ def make_bundle(
     metrics: dict[str, Any],
     lineage: Lineage,
     calibration: dict[str, Any],
+    training_window: TrainingWindow | None = None,
+    normaliser: dict[str, float] | None = None,
+    code_version: str | None = None,
 ) -> Bundle:
-    """A bundle of this content, with its id; the dicts hold what JSON can, and come back as JSON gives it."""
+    """A bundle of this content, with its id; the dicts hold what JSON can, and come back as JSON gives it.
+
+    Raises:
+        ValueError: a training window without time zones, or that ends before it starts.
+    """
+    if training_window is not None:
+        _require_window(training_window)
+    since_2 = training_window is not None or normaliser is not None or code_version is not None
     manifest = Manifest(
         format=FORMAT,
-        version=VERSION,
+        version=2 if since_2 else 1,
         id="",
         weights_sha256=hashlib.sha256(_encode_weights(network)).hexdigest(),
         network=NetworkShape(network.layers, network.hidden, network.inputs, network.horizons),
@@ -114,23 +137,33 @@ def make_bundle(
         metrics=metrics,
         lineage=lineage,
         calibration=calibration,
+        training_window=training_window,
+        normaliser=normaliser,
+        code_version=code_version,
     )
     manifest = msgspec.json.decode(msgspec.json.encode(manifest), type=Manifest)
     return Bundle(network, msgspec.structs.replace(manifest, id=_content_id(manifest)))
 
 
-def load_bundle(path: Path) -> Bundle:
-    """The bundle in directory `path`.
+def encode_bundle(bundle: Bundle) -> dict[str, bytes]:
+    """Content of each file by name, in the order in which they are to be written: the manifest makes it whole."""
+    return {WEIGHTS: _encode_weights(bundle.network), MANIFEST: _encode_manifest(bundle.manifest)}
+
+
+def decode_bundle(place: str, raw_manifest: bytes, raw_weights: bytes) -> Bundle:
+    """The bundle of two files.
+
+    Args:
+        place: folder or URL where they lie, for messages.
 
     Raises:
-        BundleError: missing, damaged in any byte, of another format or version, or with weights that do not fit.
+        BundleError: damaged in any byte, of another format or version, or with weights that do not fit.
     """
-    raw_manifest, raw_weights = (_read(path / name) for name in (MANIFEST, WEIGHTS))
-    manifest = _decode_manifest(path / MANIFEST, raw_manifest)
+    manifest = decode_manifest(place, raw_manifest)
     found = hashlib.sha256(raw_weights).hexdigest()
     if found != manifest.weights_sha256:
         raise BundleError(
-            f"{path / WEIGHTS}: found content {found[:16]}; expected {manifest.weights_sha256[:16]}; "
+            f"{place}/{WEIGHTS}: found content {found[:16]}; expected {manifest.weights_sha256[:16]}; "
             "the file is damaged or of another bundle: copy the whole bundle again"
         )
     shape = manifest.network
@@ -138,43 +171,52 @@ def load_bundle(path: Path) -> Bundle:
         arrays = decode_tensors(raw_weights)
         network = Network(shape.layers, shape.hidden, shape.inputs, shape.horizons, arrays)
     except (SafetensorError, ValueError) as exc:
-        raise BundleError(f"{path / WEIGHTS}: {exc}") from exc
+        raise BundleError(f"{place}/{WEIGHTS}: {exc}") from exc
     return Bundle(network, manifest)
 
 
-def save_bundle(bundle: Bundle, directory: Path) -> None:
-    """Write `bundle` as `directory`, whole or not at all; once there, the same bundle is left as it is.
+def decode_manifest(place: str, raw: bytes) -> Manifest:
+    """The checked manifest of a bundle.
+
+    Args:
+        place: folder or URL where it lies, for messages.
 
     Raises:
-        BundleError: `directory` exists and is not this bundle, or cannot be written.
+        BundleError: damaged in any byte, or of another format or version.
     """
-    if directory.exists():
-        existing = load_bundle(directory)
-        if existing.manifest.id != bundle.manifest.id:
-            raise BundleError(
-                f"{directory}: found bundle {existing.short_id}; expected {bundle.short_id} or nothing: "
-                "choose another folder"
-            )
-        return
+    path = f"{place}/{MANIFEST}"
     try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-        try:
-            _write_durably(partial / WEIGHTS, _encode_weights(bundle.network))
-            _write_durably(partial / MANIFEST, _encode_manifest(bundle.manifest))
-            partial.chmod(0o755)  # mkdtemp makes it for its owner alone
-            _sync_directory(partial)
-            partial.rename(directory)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-        _sync_directory(directory.parent)
-    except OSError as exc:
-        raise BundleError(f"{directory}: cannot be written ({exc.strerror}); choose another folder") from exc
+        header = msgspec.json.decode(raw, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise BundleError(f"{path}: found text that is not a manifest ({exc}); expected a JSON object") from exc
+    name, version = header.get("format"), header.get("version")
+    if name != FORMAT or version not in VERSIONS:
+        is_newer = name == FORMAT and isinstance(version, int) and version > VERSIONS[-1]
+        raise BundleError(
+            f"{path}: found format {name!r}, version {version!r}; expected {FORMAT!r}, version "
+            f"{' or '.join(map(str, VERSIONS))}: "
+            + ("upgrade driftline to read it" if is_newer else "use a bundle made by this version of driftline")
+        )
+    try:
+        manifest = msgspec.convert(header, type=Manifest)
+    except msgspec.ValidationError as exc:
+        raise BundleError(f"{path}: {exc}") from exc
+    if version == 1 and any(name in header for name in _SINCE_2):
+        raise BundleError(f"{path}: found fields of version 2 in version 1; expected none: copy the whole bundle again")
+    if _encode_manifest(manifest) != raw or _content_id(manifest) != manifest.id:
+        raise BundleError(
+            f"{path}: found content that does not match its id {manifest.id[:16]!r}; "
+            "the file is damaged or was edited: copy the whole bundle again"
+        )
+    return manifest
 
 
-def shipped_bundle_path() -> Path:
-    """Directory of the prior that comes with the package."""
-    return Path(str(resources.files("pipeline") / "bundles" / "prior"))
+def _require_window(window: TrainingWindow) -> None:
+    if window.start.tzinfo is None or window.end.tzinfo is None or window.start >= window.end:
+        raise ValueError(
+            f"found a training window from {window.start} to {window.end}; expected two times with a time zone, the "
+            "first the earlier"
+        )
 
 
 def _encode_weights(network: Network) -> bytes:
@@ -188,52 +230,6 @@ def _encode_manifest(manifest: Manifest) -> bytes:
 
 def _content_id(manifest: Manifest) -> str:
     """SHA-256 in hex of the manifest without its id."""
-    content = msgspec.to_builtins(manifest)
+    content = msgspec.json.decode(msgspec.json.encode(manifest))
     del content["id"]
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
-
-
-def _decode_manifest(path: Path, raw: bytes) -> Manifest:
-    """The checked manifest of `path`, or BundleError."""
-    try:
-        header = msgspec.json.decode(raw, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise BundleError(f"{path}: found text that is not a manifest ({exc}); expected a JSON object") from exc
-    found = (header.get("format"), header.get("version"))
-    if found != (FORMAT, VERSION):
-        raise BundleError(
-            f"{path}: found format {found[0]!r}, version {found[1]!r}; expected {FORMAT!r}, version {VERSION}: "
-            "use a bundle made by this version of driftline"
-        )
-    try:
-        manifest = msgspec.convert(header, type=Manifest)
-    except msgspec.ValidationError as exc:
-        raise BundleError(f"{path}: {exc}") from exc
-    if _encode_manifest(manifest) != raw or _content_id(manifest) != manifest.id:
-        raise BundleError(
-            f"{path}: found content that does not match its id {manifest.id[:16]!r}; "
-            "the file is damaged or was edited: copy the whole bundle again"
-        )
-    return manifest
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise BundleError(f"{path}: found no readable file ({exc.strerror}); expected a part of a bundle") from exc
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,0 +1,67 @@
+"""A process that is killed while it works on a registry leaves it whole."""
+
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.adapters.bundles.collection import Rule
+from pipeline.adapters.bundles.history import Act
+from pipeline.adapters.bundles.registry import Registry
+from tests.pipeline.adapters.bundles.bench import act
+
+KILLS = 40
+ROOT = Path(__file__).parents[4]
+
+
+def _killed(folder: Path, seed: int, after_s: float) -> list[list[str]]:
+    """What a child said that it had done, before it was killed so long after it had begun."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.pipeline.adapters.bundles.killed", str(folder), str(seed)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(after_s)
+    process.kill()
+    out, err = process.communicate(timeout=60)
+    assert err == ""
+    return [line.split() for line in out.splitlines(keepends=True) if line.endswith("\n")]
+
+
+@pytest.mark.slow
+def test_a_kill_at_any_moment_leaves_the_registry_whole(tmp_path: Path) -> None:
+    """After each of many kills: every bundle is sound, what was told as done is done, and the work goes on."""
+    rng = np.random.default_rng(7)
+    told = 0
+    for kill in range(KILLS):
+        done = _killed(tmp_path, kill, rng.uniform(0.0, 0.15))
+        registry = Registry(str(tmp_path))
+        assert all(wrong is None for wrong in registry.verify().values())
+        standing = registry.standing()
+        assert registry.champion() == standing.champion
+        if standing.champion is not None:
+            assert registry.load(standing.champion).manifest.id == standing.champion
+        promoted = [words[1] for words in done if words[0] == "promoted"]
+        champions = [event.champion for event in registry.history()]
+        assert set(promoted) <= set(champions)
+        for words in done:
+            if words[0] == "published":
+                assert words[1] in standing.published or words[1] in standing.gone
+        told += len(done)
+    assert told > KILLS
+    registry = Registry(str(tmp_path))
+    later = Act("ann", datetime.now(UTC) + timedelta(days=40))
+    registry.collect(Rule(ancestors=0, events=0, younger_than=timedelta(0)), later)
+    names = {path.name for path in (tmp_path / "bundles").iterdir()}
+    assert names == {*registry.standing().published}
+    assert [*(tmp_path / "partial").iterdir()] == []
+    assert len(names) <= 2
+    registry.hold(act(41))
