@@ -27,6 +27,18 @@ GAP_INTERVALS = 8.0
 """A step of time longer than this many sampling intervals is a gap."""
 LARGEST_RUN = 32767
 
+CONSTANTS = {
+    "memory": float(MEMORY),
+    "clip_sd": CLIP_SD,
+    "clip_after": float(CLIP_AFTER),
+    "frame_after": float(FRAME_AFTER),
+    "magnitude_points": float(MAGNITUDE_POINTS),
+    "least_scale": LEAST_SCALE,
+    "interval_memory": float(INTERVAL_MEMORY),
+    "gap_intervals": GAP_INTERVALS,
+}
+"""What decides the inputs of the network besides the values; a bundle names those that it was trained with."""
+
 
 @compiled
 def asinh(x):

@@ -20,8 +20,12 @@ Errors of lower libraries are translated where they occur (`raise InputError(...
 """
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+
+_PASSWORD = re.compile(r"(://[^/@:\s]*):\S*@")
+_QUERY = re.compile(r"(://[^?\s]*)\?\S+")
 
 
 class DriftlineError(Exception):
@@ -141,6 +145,11 @@ class TransactionError(FeedError):
 
 class FencedError(TransactionError):
     """Another process goes by the name of this one, which has to end."""
+
+
+def without_secrets(text: str) -> str:
+    """The text, the passwords and the queries of URLs in it masked."""
+    return _QUERY.sub(r"\1?***", _PASSWORD.sub(r"\1:***@", text))
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

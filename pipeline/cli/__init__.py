@@ -31,6 +31,7 @@ First steps:
         "evaluate": "Measure the detector on labelled streams.",
         "demo": "Replay a real stream and a fleet of streams with known faults.",
         "pretrain": "Train a network on synthetic streams and write it as a bundle.",
+        "models": "Manage the registry of bundles.",
         "config": "Print the configuration in effect as TOML, or an example of one.",
         "version": "Print the versions of Driftline and of its shipped bundle.",
     },

@@ -14,9 +14,10 @@ from pipeline.cli import check_kafka, check_state
 from pipeline.cli.check_kafka import Inputs, Told
 from pipeline.cli.detecting import require_lstm
 from pipeline.cli.kafka_settings import settings_from
+from pipeline.cli.opening import open_bundle
 from pipeline.cli.service_topics import require_input, topic_plan, topics_wanted
 from pipeline.cli.timeouts import against_broker, among_themselves
-from pipeline.cli.wiring import open_bundle, window_spec
+from pipeline.cli.wiring import window_spec
 from pipeline.cli.workshop import EngineWorkshop
 from pipeline.config import Config
 from pipeline.errors import DriftlineError

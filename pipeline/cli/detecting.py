@@ -7,7 +7,8 @@ from typing import Any
 from detectors.baselines import WINDOW, Persistence, WindowedGaussian
 from detectors.layout import PROFILES
 from detectors.tail_rank import TailRank, rank_decision
-from pipeline.cli.wiring import decision_rules, kept_window, make_detector, open_bundle
+from pipeline.cli.opening import open_bundle
+from pipeline.cli.wiring import decision_rules, kept_window, make_detector
 from pipeline.config import Config
 from pipeline.config.kinds import LSTM, RIVER
 from pipeline.errors import ConfigError, nearest

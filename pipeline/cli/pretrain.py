@@ -119,13 +119,22 @@ def command(out: Path, **given: Any) -> None:
     bundle = make_bundle(network, inputs_version=INPUTS_VERSION, lineage=lineage, calibration=tables, **origin)
     save_bundle(bundle, out)
     console.print(
-        f"Bundle {bundle.short_id} is in {out}. Try it: driftline replay FILE --bundle {out}", highlight=False
+        f"Bundle {bundle.short_id} is in {out}. Try it: driftline replay FILE --bundle {out}\n"
+        f"Put it into the registry: driftline models add {out}",
+        highlight=False,
     )
 
 
 def _origin(made: "Prior | Manifest") -> dict[str, Any]:
     """How the weights came about, as a bundle tells it."""
-    return {name: getattr(made, name) for name in ("training", "seed", "data_hash", "metrics")}
+    from detectors.normalise import CONSTANTS
+    from pipeline.adapters.bundles import Manifest
+    from pipeline.cli.version import driftline_version
+
+    origin = {name: getattr(made, name) for name in ("training", "seed", "data_hash", "metrics")}
+    if isinstance(made, Manifest):  # what is kept was trained then, by the code of then
+        return origin | {name: getattr(made, name) for name in ("training_window", "normaliser", "code_version")}
+    return origin | {"normaliser": CONSTANTS, "code_version": driftline_version()}
 
 
 def _config(given: dict[str, Any]) -> "PretrainConfig":

@@ -72,7 +72,10 @@ _DEFAULTS = Config()
     help=f"accurate, balanced or dense.  [default: {_DEFAULTS.detector.profile}]",
 )
 @option(
-    "--bundle", group=_DETECT, metavar="DIR", help=f"Weights and thresholds.  [default: {_DEFAULTS.detector.bundle}]"
+    "--bundle",
+    group=_DETECT,
+    metavar="BUNDLE",
+    help=f"Weights and thresholds: a folder, champion, #ID or URL#ID.  [default: {_DEFAULTS.detector.bundle}]",
 )
 @option(
     "--risk",

@@ -31,11 +31,19 @@ Examples:
 )
 @option("--create-topics", group="Service", is_flag=True, help="Make topics for outputs and state that are missing.")
 @option("--workers", group="Service", type=click.IntRange(1, 64), default=1, help="Processes.  [default: 1]")
+@click.option("--bundle", hidden=True, default=None)
 @click.option("--worker", hidden=True, type=int, default=None)
 @click.option("--tell-port", hidden=True, type=int, default=None)
 @click.option("--life", hidden=True, type=int, default=None)
 def command(
-    file: Path | None, *, create_topics: bool, workers: int, worker: int | None, tell_port: int | None, life: int | None
+    file: Path | None,
+    *,
+    create_topics: bool,
+    workers: int,
+    bundle: str | None,
+    worker: int | None,
+    tell_port: int | None,
+    life: int | None,
 ) -> int:
     """Score the records of Kafka topics as they come.
 
@@ -51,6 +59,8 @@ def command(
     if file is None and DEFAULT_FILE.exists():
         file = DEFAULT_FILE
     options = {"output.create": Given("--create-topics", value=True)} if create_topics else {}
+    if bundle is not None:
+        options["detector.bundle"] = Given("--bundle", bundle)
     config = load_config(file, options, environ=environment()).config
     if workers > 1:
         from pipeline.cli.supervising import supervise

@@ -25,12 +25,13 @@ from pipeline.adapters.state.topic import TopicStateStore
 from pipeline.cli.detecting import require_lstm
 from pipeline.cli.kafka_settings import settings_from
 from pipeline.cli.observing import ServiceObserver
+from pipeline.cli.opening import open_bundle
 from pipeline.cli.reloading import ConfigWatch, plan_of
 from pipeline.cli.service_topics import ensure_topics, require_input
 from pipeline.cli.signals import ServeSignals
 from pipeline.cli.timeouts import among_themselves, require_sound
 from pipeline.cli.version import driftline_version
-from pipeline.cli.wiring import open_bundle, window_spec
+from pipeline.cli.wiring import window_spec
 from pipeline.cli.workshop import EngineWorkshop
 from pipeline.config import Config, Given, environment, load_config
 from pipeline.errors import CheckpointError, DriftlineError

@@ -6,10 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from detectors import normalise
 from detectors.detector import Detector
 from detectors.layout import PROFILES, Profile
 from detectors.thresholds import ThresholdTable, make_decision
-from pipeline.adapters.bundles import Bundle, load_bundle, shipped_bundle_path
+from pipeline.adapters.bundles import Bundle
 from pipeline.adapters.spill import SqliteSpill
 from pipeline.config import Config
 from pipeline.engine import EngineConfig, PartitionEngine
@@ -67,18 +68,13 @@ def decision_rules(config: Config) -> dict[str, float]:
     }  # fmt: skip
 
 
-def open_bundle(config: Config) -> Bundle:
-    """The bundle that `config` names."""
-    name = config.detector.bundle
-    return load_bundle(shipped_bundle_path() if name == "shipped" else Path(name))
-
-
 def make_detector(config: Config, bundle: Bundle) -> Detector:
     """The detector of a profile and a bundle, with the thresholds that the risk asks for.
 
     Raises:
         BundleError: no calibration for the profile, or a network of another make.
     """
+    _require_normaliser(bundle)
     profile = config.detector.profile
     tables = bundle.manifest.calibration
     if profile not in tables:
@@ -92,6 +88,17 @@ def make_detector(config: Config, bundle: Bundle) -> Detector:
         return Detector(bundle.network, keep_window(PROFILES[profile], window_spec(config)), decision)
     except (TypeError, ValueError) as exc:
         raise BundleError(f"bundle {bundle.short_id}, profile {profile!r}: {exc}") from exc
+
+
+def _require_normaliser(bundle: Bundle) -> None:
+    """Refuse a network whose inputs were made with another normaliser than ours: it would see what it never saw."""
+    theirs, ours = bundle.manifest.normaliser, normalise.CONSTANTS
+    if theirs is not None and theirs != ours:
+        differing = sorted(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name))
+        raise BundleError(
+            f"bundle {bundle.short_id}: found it trained with another normaliser ({', '.join(differing)}); expected "
+            f"{', '.join(f'{name}={ours.get(name)}' for name in differing)}: train it anew with this version"
+        )
 
 
 @contextmanager

@@ -76,7 +76,11 @@ class DetectorSection(Section):
         default="balanced",
         description="What a lane remembers: 'accurate', 'balanced' (at most 4 KiB) or 'dense' (at most 1.25 KiB).",
     )
-    bundle: str = Field(default="shipped", description="Weights and thresholds: 'shipped', or the folder of a bundle.")
+    bundle: str = Field(
+        default="shipped",
+        description="Weights and thresholds: 'shipped', the folder of a bundle, 'champion' of the registry, '#ID' for "
+        "another one there, or 'URL#ID' for one of another registry.",
+    )
     risk: float = Field(
         default=DEFAULT_RISK,
         gt=0,
@@ -163,6 +167,17 @@ class StateSection(Section):
     on_missing: Literal["stop", "fresh"] = Field(
         default="stop",
         description="When the state behind the committed offset cannot be had: 'stop', or start its lanes 'fresh'.",
+    )
+
+
+class ModelsSection(Section):
+    """The registry of bundles, which `driftline models` manages."""
+
+    registry: str = Field(
+        default="driftline-models",
+        min_length=1,
+        description="Its folder, or the URL of one, such as 'file:///var/lib/driftline/models' or "
+        "'s3://bucket/models'.",
     )
 
 
@@ -364,6 +379,7 @@ class Config(Section):
     episodes: EpisodesSection = EpisodesSection()
     silence: SilenceSection = SilenceSection()
     state: StateSection = StateSection()
+    models: ModelsSection = ModelsSection()
     source: SourceSection = SourceSection()
     replay: ReplaySection = ReplaySection()
     kafka: KafkaSection = KafkaSection()

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.config.loading import LoadedConfig
 from pipeline.config.models import Config
+from pipeline.errors import without_secrets
 
 _WIDTH = 100
 
@@ -37,9 +38,13 @@ def show(loaded: LoadedConfig) -> str:
         for key, value in table.items():
             if value is not None:
                 given = loaded.given.get(f"{section}.{key}")
-                lines.append(f"{key} = {_toml(value)}" + (f"  # {given.where}" if given else ""))
+                lines.append(f"{key} = {_toml(_shown(value))}" + (f"  # {given.where}" if given else ""))
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
+
+
+def _shown(value: Any) -> Any:
+    return without_secrets(value) if isinstance(value, str) else value
 
 
 def _comment(text: str) -> str:

@@ -6,7 +6,6 @@ itself.
 
 import errno
 import os
-import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,18 +16,11 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from pipeline.errors import ConfigError, RegistryError, UserError
+from pipeline.errors import ConfigError, RegistryError, UserError, without_secrets
 
 PARTIAL = "partial"
 """Folder of files that are being written, on a local disk."""
-_PASSWORD = re.compile(r"(://[^/@:\s]*):\S*@")
-_QUERY = re.compile(r"\?\S+")
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK}
-
-
-def without_secrets(text: str) -> str:
-    """The text, the passwords and queries of URLs in it masked."""
-    return _QUERY.sub("?***", _PASSWORD.sub(r"\1:***@", text))
 
 
 class Blobs:
@@ -51,8 +43,8 @@ class Blobs:
         except (ValueError, ImportError) as exc:
             raise ConfigError(
                 f"registry {self.shown}: found that it cannot be used ({without_secrets(str(exc))}); expected the URL "
-                "of a folder, such as file:///var/lib/driftline/models or s3://bucket/models (pip install "
-                "'driftline[s3]')"
+                "of a folder, such as file:///var/lib/driftline/models or s3://bucket/models (with pip "
+                "install 'driftline[s3]')"
             ) from exc
         self._root = str(self._root).rstrip("/")
         self._is_local = isinstance(self._files, LocalFileSystem)

@@ -93,6 +93,8 @@ class Registry(RegistryView):
 
         def propose(standing: Standing) -> Event:
             self._require_champion(expected, standing)
+            if standing.champion is None:
+                raise self._refusal("found no champion to roll back; expected one: promote a bundle first")
             skipped: list[str] = []
             for earlier in standing.earlier:
                 if earlier in standing.published and self._shelf.is_sound(earlier):

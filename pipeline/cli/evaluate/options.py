@@ -34,7 +34,10 @@ _OPTIONS = (
         help=f"accurate, balanced or dense.  [default: {_DEFAULTS.detector.profile}]",
     ),
     option(
-        "--bundle", group=DETECT, metavar="DIR", help=f"Weights and thresholds.  [default: {_DEFAULTS.detector.bundle}]"
+        "--bundle",
+        group=DETECT,
+        metavar="BUNDLE",
+        help=f"Weights and thresholds: a folder, champion, #ID or URL#ID.  [default: {_DEFAULTS.detector.bundle}]",
     ),
     option(
         "--risk",
@@ -84,7 +87,10 @@ def config_of(given: dict[str, Any]) -> Config:
         options["detector.kind"] = Given("--detector", given["detector"])
     if given["detector_option"]:
         options["detector.options"] = Given("--detector-option", given["detector_option"])
-    return load_config(given["file"], options, environ=environment()).config
+    from pipeline.cli.opening import pin_bundle
+
+    # every scoring process opens the bundle by itself, whatever is promoted meanwhile
+    return pin_bundle(load_config(given["file"], options, environ=environment()).config)
 
 
 def jobs_of(given: dict[str, Any]) -> int:

@@ -18,7 +18,7 @@ def imported_by(*arguments: str) -> set[str]:
 def test_the_list_of_commands_tells_what_each_says_itself() -> None:
     """Every command is there, and the line that the list has of it is the first of its help."""
     context = click.Context(driftline)
-    for group in (driftline, driftline.get_command(context, "evaluate")):
+    for group in (driftline, *(driftline.get_command(context, name) for name in ("evaluate", "models"))):
         assert isinstance(group, GroupOfLazyCommands)
         for name in group.list_commands(context):
             command = group.get_command(context, name)
@@ -28,7 +28,7 @@ def test_the_list_of_commands_tells_what_each_says_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["serve", "check", "replay", "produce", "evaluate", "demo", "pretrain", "config", "version"]
+    "name", ["serve", "check", "replay", "produce", "evaluate", "demo", "pretrain", "models", "config", "version"]
 )
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` shows the usage and exits with 0."""

@@ -5,7 +5,8 @@ import msgspec
 import pytest
 
 from pipeline.adapters.bundles import Bundle, load_bundle, shipped_bundle_path
-from pipeline.cli.wiring import engine_maker, make_detector, open_bundle, window_spec
+from pipeline.cli.opening import open_bundle
+from pipeline.cli.wiring import engine_maker, make_detector, window_spec
 from pipeline.config import Config, Given, load_config
 from pipeline.errors import BundleError, ConfigError
 from pipeline.windows import CountWindows, TimeWindows

@@ -7,8 +7,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from pipeline.adapters.bundles.blobs import Blobs, without_secrets
-from pipeline.errors import ConfigError, RegistryError
+from pipeline.adapters.bundles.blobs import Blobs
+from pipeline.errors import ConfigError, RegistryError, without_secrets
 from tests.pipeline.adapters.state.test_files import ObjectStore
 
 
@@ -84,7 +84,7 @@ def test_a_write_that_another_one_overtook_is_told() -> None:
 @pytest.mark.parametrize("url", ["nosuch://bucket", "s3//bucket://"])
 def test_a_url_of_no_kind_is_refused(url: str) -> None:
     """With what is expected and how to get it."""
-    with pytest.raises(ConfigError, match=r"expected the URL of a folder, such as file://.*pip install"):
+    with pytest.raises(ConfigError, match=r"expected the URL of a folder, such as file://.*pip install '"):
         Blobs(url)
 
 

@@ -1,0 +1,93 @@
+"""`driftline models gc`."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.commands import Command, option
+from pipeline.cli.models.options import act_of, acting_options, open_registry
+
+if TYPE_CHECKING:
+    from pipeline.adapters.bundles.collection import Plan
+    from pipeline.adapters.bundles.registry import Registry
+
+_RULE = "What is kept besides"
+_EXAMPLES = """\
+\b
+Examples:
+  driftline models gc                                what would go
+  driftline models gc --yes
+  driftline models gc --younger-than 7d --ancestors 2 --yes
+"""
+
+
+@click.command("gc", cls=Command, epilog=_EXAMPLES)
+@option("--ancestors", group=_RULE, type=click.IntRange(0), default=5,
+        help="Generations before the champion, by what each was trained on from.  [default: 5]")  # fmt: skip
+@option("--events", group=_RULE, type=click.IntRange(0), default=20,
+        help="Bundles of so many of the newest events of the history.  [default: 20]")  # fmt: skip
+@option("--younger-than", group=_RULE, default="30d", metavar="TIME",
+        help="Bundles published less than so long ago.  [default: 30d]")  # fmt: skip
+@option("--yes", group="Collection", is_flag=True, help="Remove them; without it is shown what would go.")
+@acting_options
+def command(*, ancestors: int, events: int, younger_than: str, yes: bool, **given: Any) -> None:
+    """Remove bundles that no rule keeps.
+
+    The champion, the one that a roll back goes to and pinned ones are always kept. What interrupted publications have
+    left goes too, once it is a day old. Without --yes nothing is removed.
+    """
+    from pipeline.adapters.bundles.collection import Rule
+    from pipeline.cli.models.telling import print_json
+
+    rule = Rule(ancestors, events, _duration(younger_than))
+    registry, act = open_registry(given), act_of(given)
+    plan = registry.collect(rule, act) if yes else registry.plan(rule, act)
+    if given["as_json"]:
+        print_json(
+            {
+                "removed": yes,
+                "going": plan.going,
+                "strays": plan.strays,
+                "bytes_freed": plan.bytes_freed,
+                "kept": plan.kept,
+            }
+        )
+        return
+    _print(registry, plan, yes=yes)
+
+
+def _duration(text: str) -> timedelta:
+    from pipeline.config.quantities import parse_duration
+    from pipeline.errors import ConfigError
+
+    try:
+        return parse_duration(text)
+    except ValueError as exc:
+        raise ConfigError(f"--younger-than: {exc}") from exc
+
+
+def _print(registry: "Registry", plan: "Plan", *, yes: bool) -> None:
+    from pipeline.adapters.bundles.history import short
+    from pipeline.cli.models.telling import say, size
+    from pipeline.cli.printing import left, print_table
+    from pipeline.cli.screen import make_console
+
+    verb = "went" if yes else "goes"
+    rows = [
+        *((short(bundle), verb, "no rule keeps it") for bundle in plan.going),
+        *((stray[-60:], verb, "left by an interrupted publication or collection") for stray in plan.strays),
+        *((short(bundle), "stays", ", ".join(reasons)) for bundle, reasons in plan.kept.items()),
+    ]
+    if not rows:
+        say(f"{registry.shown}: there is nothing to collect")
+        return
+    print_table(make_console(), registry.shown, [left("Bundle"), left("Fate"), left("Why")], rows)
+    count = len(plan.going)
+    what = f"{count} bundle{'' if count == 1 else 's'}, {size(plan.bytes_freed)}"
+    if yes:
+        say(f"removed {what}")
+    elif count or plan.strays:
+        say(f"would remove {what}; --yes does it")
+    else:
+        say("nothing goes")
