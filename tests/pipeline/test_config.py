@@ -31,6 +31,7 @@ INDIFFERENT = {
     "windows.allowed_lateness": "1min",
     "windows.aggregate": "sum",
     "state.budget": "1MiB",
+    "models.registry": "elsewhere",
     "source.time_field": "t",
     "source.value_fields": "a",
     "source.key_field": "k",
@@ -351,3 +352,11 @@ def test_what_is_no_duration_is_refused(text: object) -> None:
     """A duration without number or unit, or below zero, is an error."""
     with pytest.raises(ValueError, match="expected a duration"):
         parse_duration(text)
+
+
+def test_passwords_in_urls_are_masked_where_a_configuration_is_shown() -> None:
+    """The rest of the URL is shown, and a pattern with a question mark is no URL."""
+    text = show(loaded(models__registry="sftp://ann:hunter2@host/models?key=hunter2", input__pattern="metrics?.*"))
+    assert 'registry = "sftp://ann:***@host/models?***"' in text
+    assert 'pattern = "metrics?.*"' in text
+    assert "hunter2" not in text
