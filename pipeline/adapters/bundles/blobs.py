@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+from fsspec.core import has_magic
 from fsspec.implementations.local import LocalFileSystem
 
 from pipeline.errors import ConfigError, RegistryError, UserError, without_secrets
@@ -48,6 +49,8 @@ class Blobs:
             ) from exc
         self._root = str(self._root).rstrip("/")
         self._is_local = isinstance(self._files, LocalFileSystem)
+        if not self._is_local and has_magic(self._root):
+            raise ConfigError(f"registry {self.shown}: found a wildcard in it; expected none of *, ? and [")
 
     def create(self, name: str, content: bytes) -> bool:
         """Write a file that is not there; False when it is, or another writer was first.
@@ -85,6 +88,8 @@ class Blobs:
             return []
         with self.told():
             paths = [self._path(name) for name in names]
+            if self._is_local:
+                return [_read(Path(path)) for path in paths]
             found: Any = self._files.cat(paths, on_error="return")
             found = found if isinstance(found, dict) else {paths[0]: found}
             by_path = {self._files._strip_protocol(path): content for path, content in found.items()}  # noqa: SLF001
@@ -175,6 +180,13 @@ class Blobs:
             partial.unlink(missing_ok=True)
         _sync_directory(target.parent)
         return True
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def _content(found: Any) -> bytes | None:

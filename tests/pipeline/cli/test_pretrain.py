@@ -3,9 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from detectors.normalise import CONSTANTS
 from pipeline.adapters.bundles import load_bundle, shipped_bundle_path
 from pipeline.cli import run
 from pipeline.cli.pretrain import command, learning_curve
+from pipeline.cli.version import driftline_version
 from tests.pipeline.cli.samples import start, write_stream
 
 TINY = ("--hidden", "4", "--steps", "4", "--series", "4", "--length", "500", "--validation-series", "4")
@@ -24,6 +26,8 @@ def test_a_trained_bundle_can_replay(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert manifest.seed == 5
     assert manifest.training["training"]["hidden"] == 4
     assert set(manifest.calibration) == {"accurate", "balanced", "dense"}
+    assert manifest.normaliser == CONSTANTS
+    assert (manifest.version, manifest.code_version, manifest.training_window) == (2, driftline_version(), None)
     stream = write_stream(tmp_path / "machine.csv")
     arguments = ["replay", str(stream), "--bundle", str(bundle), "--out", str(tmp_path / "o"), "--profile", "dense"]
     assert run(arguments) == 0
@@ -45,6 +49,7 @@ def test_a_network_can_be_kept(tmp_path: Path) -> None:
     assert (after.weights_sha256, after.metrics, after.seed) == (before.weights_sha256, before.metrics, before.seed)
     assert after.calibration.keys() == before.calibration.keys()
     assert after.calibration != before.calibration
+    assert (after.version, after.normaliser, after.code_version) == (before.version, None, None)
 
 
 @pytest.mark.torch

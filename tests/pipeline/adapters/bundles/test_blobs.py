@@ -30,6 +30,20 @@ def test_a_file_is_made_by_one_writer(url: str) -> None:
     assert blobs.names("a") == []
 
 
+def test_a_folder_may_be_called_anything(tmp_path: Path) -> None:
+    """What would be a wildcard is none on a disk; at any other URL it is refused."""
+    folder = tmp_path / "a [b]*?" / "models"
+    for url in (str(folder), f"file://{folder}"):
+        blobs = Blobs(url)
+        blobs.put("x/y", b"1")
+        assert (blobs.get(["x/y"]), blobs.names("x")) == ([b"1"], ["y"])
+        assert blobs.newest("x") is not None
+        blobs.remove("x")
+        assert blobs.names("x") == []
+    with pytest.raises(ConfigError, match="found a wildcard in it"):
+        Blobs("memory://bucket/a[b]")
+
+
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP])
 def test_a_disk_without_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """A file that is there is left alone all the same, and nothing is left beside it."""
