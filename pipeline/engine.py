@@ -167,16 +167,21 @@ class PartitionEngine:
             self.lanes.make_room()
         unusable = np.zeros(len(batch), np.bool_)
         unusable[[problem.index for problem in batch.problems if problem.field < 0]] = True
-        points = _expand(batch, self._rows_of(batch, unusable), len(self.fields))
-        assignment = assign(self._config.windows, self.lanes.used(), self._clock, points)
+        width, before = len(self.fields), len(self.lanes)
+        rows = self._rows_of(batch, unusable)
+        points = _expand(batch, rows, width)
+        # keys that are new or return have the slots behind those before, in the order in which they are first met
+        rows_in_use = np.maximum.accumulate(np.maximum(np.where(unusable, 0, rows + width), before * width))
+        in_use = np.repeat(rows_in_use, width)
+        assignment = assign(self._config.windows, self.lanes.used(), self._clock, points, in_use)
         self._clock = assignment.clock
         steps, disposition = _place_empty(assignment.steps), assignment.disposition
         accepted = disposition == Disposition.SCORED
-        silences = self._watch(points, accepted)
-        before = self.lanes.slab["scalars"]["points"][points.lane]
-        warming = accepted & (before + _steps_before(points, steps) < self._detector.warm_up)
+        silences = self._watch(points, accepted, in_use)
+        taken = self.lanes.slab["scalars"]["points"][points.lane]
+        warming = accepted & (taken + _steps_before(points, steps) < self._detector.warm_up)
         disposition[warming] = Disposition.WARMING
-        by_record = disposition.reshape(len(batch), len(self.fields))
+        by_record = disposition.reshape(len(batch), width)
         by_record[unusable] = Disposition.DEAD_LETTERED
         walk = self._detector.begin(self.lanes.used(), steps.lane, steps.time_us, steps.value, steps.position)
         return Job(walk.run, lambda: self._finish(batch, points, steps, by_record, silences, walk.verdicts()))
@@ -216,12 +221,14 @@ class PartitionEngine:
         slots[used] = self.lanes.slots_of(names, self.counts.consumed + 1 + last[used])
         return slots[batch.key_codes] * len(self.fields)
 
-    def _watch(self, points: Points, accepted: NDArray[np.bool_]) -> SilenceEvents:
+    def _watch(self, points: Points, accepted: NDArray[np.bool_], in_use: NDArray[np.int64]) -> SilenceEvents:
         everything = bool(accepted.all())
         lane, time_us, record = points.lane, points.time_us, points.record
         if not everything:
             lane, time_us, record = lane[accepted], time_us[accepted], record[accepted]
-        events, self._silence = watch(self._config.silence, self.lanes.used(), self._silence, lane, time_us, record)
+            in_use = in_use[accepted]
+        rule, used = self._config.silence, self.lanes.used()
+        events, self._silence = watch(rule, used, self._silence, lane, time_us, record, in_use)
         return events
 
     def _count(

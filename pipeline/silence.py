@@ -99,8 +99,13 @@ def watch(
     lane: NDArray[np.int64],
     time_us: NDArray[np.int64],
     record: NDArray[np.int64],
+    rows_in_use: NDArray[np.int64] | None = None,
 ) -> tuple[SilenceEvents, SilenceClock]:
-    """What the accepted points (n,) of a batch, in order, tell of silences; updates the lanes in use."""
+    """What the accepted points (n,) of a batch, in order, tell of silences; updates the lanes in use.
+
+    Args:
+        rows_in_use: (n,) how many rows, from the first on, are in use at each point; None for all rows at all points.
+    """
     if not rule.intervals:
         watermark_us = max(clock.watermark_us, int(time_us.max(initial=0)))
         return _as_columns([]), replace(clock, watermark_us=watermark_us)
@@ -109,7 +114,9 @@ def watch(
     )
     lanes = _Watch(*(slab[name] for name in _Watch._fields))
     enough = min(rule.heard_points, _MOST_POINTS)
-    events = _walk(lanes, lane, time_us, record, float(rule.intervals), enough, state)
+    if rows_in_use is None:
+        rows_in_use = np.full(len(lane), len(lanes.silent))
+    events = _walk(lanes, lane, time_us, record, rows_in_use, float(rule.intervals), enough, state)
     return _as_columns(events), SilenceClock(*state.tolist())
 
 
@@ -125,6 +132,7 @@ def _walk(
     lane: NDArray[np.int64],
     time_us: NDArray[np.int64],
     record: NDArray[np.int64],
+    rows_in_use: NDArray[np.int64],
     intervals: float,
     enough: int,
     state: NDArray[np.int64],
@@ -141,10 +149,14 @@ def _walk(
                 if advance > max(horizon, used_to) // 2:
                     resumed = now
                 advances += min(advance, used_to) - advances // _PACE_MEMORY if advances else advance * _PACE_MEMORY
+            else:
+                resumed = now  # lanes may have been heard of elsewhere before the partition began
             watermark = now
             if watermark >= check:
                 speaking = lane[n : _end_of_record(record, n)]
-                check, horizon = _find_silent(lanes, speaking, watermark, resumed, intervals, enough, record[n], events)
+                check, horizon = _find_silent(
+                    lanes, rows_in_use[n], speaking, watermark, resumed, intervals, enough, record[n], events
+                )
         if lanes.silent[row]:
             lanes.silent[row] = 0
             events.append(_Event(row, record[n], lanes.heard_us[row], 0))
@@ -180,7 +192,7 @@ def _hear(lanes: _Watch, row: int, watermark: int, intervals: float) -> None:
     accepted.
     """
     points, pace = lanes.heard_points[row], lanes.pace_us[row]
-    elapsed = np.float64(watermark - lanes.heard_us[row])
+    elapsed = np.float64(max(watermark - lanes.heard_us[row], 0))  # elsewhere the watermark may have come further
     if pace > 0:
         elapsed = min(elapsed, intervals * pace)
     if points > 0:
@@ -193,6 +205,7 @@ def _hear(lanes: _Watch, row: int, watermark: int, intervals: float) -> None:
 @compiled
 def _find_silent(
     lanes: _Watch,
+    rows: int,
     speaking: NDArray[np.int64],
     watermark: int,
     resumed: int,
@@ -201,9 +214,13 @@ def _find_silent(
     record: int,
     events: list[_Event],
 ) -> tuple[int, int]:
-    """Mark the lanes that are silent by now, but for those that speak; gives the next time to look and the horizon."""
+    """Mark the lanes that are silent by now, but for those that speak; gives the next time to look and the horizon.
+
+    Args:
+        rows: those in use.
+    """
     check = horizon = _NEVER
-    for row in range(len(lanes.silent)):
+    for row in range(rows):
         if lanes.silent[row] or lanes.heard_points[row] < enough:
             continue
         patience = _patience(intervals, lanes.pace_us[row])

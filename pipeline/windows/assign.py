@@ -40,7 +40,13 @@ class Assignment:
     clock: PartitionClock
 
 
-def assign(spec: WindowSpec, slab: Mapping[str, NDArray[Any]], clock: PartitionClock, points: Points) -> Assignment:
+def assign(
+    spec: WindowSpec,
+    slab: Mapping[str, NDArray[Any]],
+    clock: PartitionClock,
+    points: Points,
+    rows_in_use: NDArray[np.int64] | None = None,
+) -> Assignment:
     """Steps that the points release; the same steps however the points are cut into batches.
 
     Args:
@@ -48,10 +54,13 @@ def assign(spec: WindowSpec, slab: Mapping[str, NDArray[Any]], clock: PartitionC
         slab: arrays of the rows in use, among them the fields of `lane_fields(spec)`; updated in place.
         clock: of the partition before the batch.
         points: in arrival order. With count windows of hop 1 the steps may share their arrays.
+        rows_in_use: (n,) how many rows, from the first on, are in use at each point; None for all rows at all points.
     """
     disposition = classify(points)
     if isinstance(spec, CountWindows):
         steps, watermark_us = take_by_count(spec, slab, clock.watermark_us, points, disposition)
     else:
-        steps, watermark_us = take_by_time(spec, slab, clock.watermark_us, points, disposition)
+        if rows_in_use is None:
+            rows_in_use = np.full(len(points), len(slab["win_next_us"]))
+        steps, watermark_us = take_by_time(spec, slab, clock.watermark_us, points, disposition, rows_in_use)
     return Assignment(steps, disposition, PartitionClock(int(watermark_us)))

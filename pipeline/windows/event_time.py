@@ -5,7 +5,10 @@ It moves before the point that moves it enters a pane, so a lane never has more 
 lies in slot p % open_panes. Slots hold their pane plus one, so that 0 is a slot never used.
 
 All rows in use close their panes together. A row that was evicted meanwhile is behind: it catches up when the watermark
-next moves on, or before its next point, so its steps are those of a row that stayed, only released later.
+next moves on, or before its next point, so its steps are those of a row that stayed, only released later. A row that
+comes from elsewhere, where the watermark had come further, is ahead: what is before its own first open pane is late.
+
+In use is a row from the record on with which its key comes, whatever else is in the same batch.
 """
 
 from collections.abc import Mapping
@@ -57,6 +60,7 @@ def take_by_time(
     watermark_us: int,
     points: Points,
     disposition: NDArray[np.int8],
+    rows_in_use: NDArray[np.int64],
 ) -> tuple[Steps, int]:
     """Steps of the panes that the points close, and the watermark after them.
 
@@ -66,6 +70,7 @@ def take_by_time(
         watermark_us: of the partition.
         points: in arrival order.
         disposition: (n,) from `classify`; updated in place to LATE and DUPLICATE.
+        rows_in_use: (n,) rows in use at each point.
     """
     rule = _Rule(
         hop_us=spec.hop_us,
@@ -74,7 +79,7 @@ def take_by_time(
         silence_panes=spec.silence_panes if spec.counts_empty_panes else 0,
     )
     room = empty_columns(len(points))
-    steps, made, watermark_us = _walk(points.columns, _lanes(slab), disposition, rule, watermark_us, room)
+    steps, made, watermark_us = _walk(points.columns, _lanes(slab), disposition, rule, watermark_us, rows_in_use, room)
     return select_steps(steps, slice(made)), watermark_us
 
 
@@ -88,10 +93,16 @@ def _lanes(slab: Mapping[str, NDArray[Any]]) -> _Lanes:
 
 @compiled
 def _walk(
-    points: Columns, lanes: _Lanes, disposition: NDArray[np.int8], rule: _Rule, watermark_us: int, steps: Columns
+    points: Columns,
+    lanes: _Lanes,
+    disposition: NDArray[np.int8],
+    rule: _Rule,
+    watermark_us: int,
+    rows_in_use: NDArray[np.int64],
+    steps: Columns,
 ) -> tuple[Columns, int, int]:
     """The steps (in `steps` or in larger columns), their number, and the watermark."""
-    rows, open_panes = lanes.pane.shape
+    open_panes = lanes.pane.shape[1]
     made = 0
     first_open = watermark_us // rule.hop_us
     for i in range(points.lane.size):
@@ -100,15 +111,15 @@ def _walk(
         row, time_us, value = points.lane[i], points.time_us[i], points.value[i]
         watermark_us = max(watermark_us, time_us - rule.lateness_us)
         if watermark_us >= (first_open + 1) * rule.hop_us:
-            until = watermark_us // rule.hop_us
-            for other in range(rows):
-                if lanes.first_open[other] < first_open:
-                    steps, made = _close(lanes, other, other + 1, first_open, rule, points.record[i], steps, made)
-            steps, made = _close(lanes, 0, rows, until, rule, points.record[i], steps, made)
+            until, rows = watermark_us // rule.hop_us, rows_in_use[i]
+            steps, made = _catch_up(lanes, rows, first_open, rule, points.record[i], steps, made)
+            steps, made = _close(lanes, 0, rows, first_open, until, rule, points.record[i], steps, made)
+            steps, made = _catch_up(lanes, rows, until, rule, points.record[i], steps, made)  # those that were ahead
             first_open = until
-        if lanes.first_open[row] < first_open:
-            steps, made = _close(lanes, row, row + 1, first_open, rule, points.record[i], steps, made)
-        if time_us < first_open * rule.hop_us:
+        own = lanes.first_open[row]
+        if own < first_open:
+            steps, made = _close(lanes, row, row + 1, own, first_open, rule, points.record[i], steps, made)
+        if time_us < max(own, first_open) * rule.hop_us:
             disposition[i] = _LATE
         elif time_us + 1 == lanes.next_us[row] and value == lanes.newest_value[row]:
             disposition[i] = _DUPLICATE
@@ -182,20 +193,33 @@ def _result(lanes: _Lanes, row: int, slot: int, aggregate: int) -> float:
 
 
 @compiled
+def _catch_up(
+    lanes: _Lanes, rows: int, until: int, rule: _Rule, record: int, steps: Columns, made: int
+) -> tuple[Columns, int]:
+    """Append the steps of the panes before `until` of the rows that have any open, row by row."""
+    for row in range(rows):
+        own = lanes.first_open[row]
+        if own < until:
+            steps, made = _close(lanes, row, row + 1, own, until, rule, record, steps, made)
+    return steps, made
+
+
+@compiled
 def _close(
-    lanes: _Lanes, start: int, end: int, until: int, rule: _Rule, record: int, steps: Columns, made: int
+    lanes: _Lanes, start: int, end: int, first: int, until: int, rule: _Rule, record: int, steps: Columns, made: int
 ) -> tuple[Columns, int]:
     """Append the steps of the panes before `until` of the rows [start, end), by pane and within it by row.
 
-    The rows have the same first open pane.
+    Only of those rows of which `first` is the first open pane.
     """
     open_panes = lanes.pane.shape[1]
-    first = lanes.first_open[start]
     # Later panes are empty and past every lane's silence, however far the watermark has leapt.
     for pane in range(first, min(until, first + open_panes + rule.silence_panes)):
         steps = _with_room(steps, made, end - start)
         slot = pane % open_panes
         for row in range(start, end):
+            if lanes.first_open[row] != first:
+                continue
             if lanes.pane[row, slot] == pane + 1:
                 steps.value[made] = _result(lanes, row, slot, rule.aggregate)
                 steps.position[made] = lanes.position[row, slot]
@@ -210,7 +234,9 @@ def _close(
             steps.time_us[made] = (pane + 1) * rule.hop_us
             steps.record[made] = record
             made += 1
-    lanes.first_open[start:end] = until
+    for row in range(start, end):
+        if lanes.first_open[row] == first:
+            lanes.first_open[row] = until
     return steps, made
 
 

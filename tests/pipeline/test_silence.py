@@ -168,3 +168,26 @@ def test_without_a_rule_nothing_is_silent_and_time_moves_on() -> None:
 def test_a_boundless_patience_is_never_exhausted(intervals: float) -> None:
     """Intervals too many for any time to come are no overflow."""
     assert _watch(QUIET_LANE, rule=SilenceRule(intervals=intervals, heard_points=10))[0] == []
+
+
+def test_a_row_is_not_watched_before_its_key_comes() -> None:
+    """A lane brought in with a later record of the batch, and heard of long ago, is silent only once it is in use."""
+    slab = allocate(np.dtype(LANE_FIELDS), 2)
+    slab["heard_points"][1], slab["pace_us"][1], slab["heard_us"][1] = 50, 1e6, 1
+    lane, time_us = np.zeros(60, np.int64), np.arange(100, 160) * 1_000_000
+    since = np.arange(60)
+    found, _ = watch(RULE, slab, SilenceClock(), lane, time_us, since, np.where(since < 40, 1, 2))
+    assert found.lane.tolist() == [1]
+    assert found.record[0] >= 40
+
+
+def test_a_lane_heard_of_before_the_partition_began_is_given_its_time() -> None:
+    """Lanes that come with a past are silent only when they miss their pace within the partition."""
+    slab = allocate(np.dtype(LANE_FIELDS), 2)
+    slab["heard_points"][:], slab["pace_us"][:], slab["heard_us"][:] = 50, 1e6, 1
+    time_us = np.arange(100, 115) * 1_000_000
+    found, clock = watch(RULE, slab, SilenceClock(), np.zeros(15, np.int64), time_us, np.arange(15))
+    assert not len(found.lane)
+    later = np.arange(115, 130) * 1_000_000
+    found, _ = watch(RULE, slab, clock, np.zeros(15, np.int64), later, np.arange(15))
+    assert found.lane.tolist() == [1]

@@ -178,6 +178,39 @@ def test_the_fields_of_a_record_share_its_effect_on_the_clock() -> None:
     assert steps.record.tolist() == [1, 1, 2, 2]
 
 
+def test_a_row_from_where_the_watermark_had_come_further_is_ahead() -> None:
+    """A row that comes with a past takes nothing before its own first open pane, and what it had open closes once."""
+    # pane     [0      )[1      )[2      )[3
+    # a, before             12        21
+    # b           5    8       15         25    31
+    # a, now           9       16          26
+    spec = windows()
+    past = run(spec, [Point(0, 12, 1.0), Point(0, 21, 2.0)], lanes=1)
+    slab = empty_slab(spec, 2)
+    for name, array in slab.items():
+        array[1] = past.slab[name][0]
+    now = [
+        Point(0, 5, 10.0), Point(0, 8, 10.0), Point(1, 9, 4.0), Point(0, 15, 20.0), Point(1, 16, 4.0),
+        Point(0, 25, 30.0), Point(1, 26, 4.0), Point(0, 31, 40.0),
+    ]  # fmt: skip
+    done = assign(spec, slab, PartitionClock(), as_points(now))
+    assert done.disposition.tolist() == [S, S, L, S, L, S, S, S]
+    steps = zip(done.steps.lane.tolist(), done.steps.time_us.tolist(), done.steps.value.tolist(), strict=True)
+    assert list(steps) == [(0, 10, 20.0), (0, 20, 20.0), (0, 30, 30.0), (1, 30, 6.0)]
+
+
+def test_a_row_is_closed_by_nothing_before_its_key_comes() -> None:
+    """Panes that a returning row had open are released by its own record, not by one before it in the batch."""
+    spec = windows("last")
+    past = run(spec, [Point(0, 5, 1.0)], lanes=1)
+    slab = empty_slab(spec, 2)
+    for name, array in slab.items():
+        array[1] = past.slab[name][0]
+    points = as_points([Point(0, 12, 2.0), Point(0, 25, 2.0), Point(1, 26, 4.0)])
+    steps = assign(spec, slab, PartitionClock(), points, np.array([1, 1, 2])).steps
+    assert steps.record.tolist() == [1, 2]
+
+
 def test_mean_keeps_small_noise_on_a_large_level() -> None:
     """The mean of 100,000 values around 1e9 is right to the last place."""
     values = 1e9 + 0.3 + 1e-3 * np.random.default_rng(7).normal(size=100_000)
