@@ -20,7 +20,7 @@ from pipeline.episodes import Origin, grade
 from pipeline.interfaces import Spill
 from pipeline.lane_detector import LaneDetector
 from pipeline.lanes import LaneTable
-from pipeline.records import Anomaly, Batch, Disposition, Phase, VerdictTable
+from pipeline.records import Anomaly, Batch, Disposition, KeyedRows, Phase, VerdictTable
 from pipeline.reporting import Reporter
 from pipeline.silence import LANE_FIELDS, SilenceClock, SilenceEvents, SilenceRule, watch
 from pipeline.windows import CountWindows, PartitionClock, Points, Steps, WindowSpec, assign, lane_fields
@@ -95,13 +95,20 @@ class PartitionEngine:
         fields: names of the fields of a record.
         origin: named in every anomaly.
         spill: takes evicted lanes.
+        past: rows that keys begin with, as an engine of the same kind has left them; None where all begin anew.
 
     Raises:
         ValueError: the budget has no room for one key, or there are too many fields.
     """
 
     def __init__(
-        self, detector: LaneDetector, config: EngineConfig, fields: tuple[str, ...], origin: Origin, spill: Spill
+        self,
+        detector: LaneDetector,
+        config: EngineConfig,
+        fields: tuple[str, ...],
+        origin: Origin,
+        spill: Spill,
+        past: KeyedRows | None = None,
     ) -> None:
         if len(fields) > MOST_FIELDS:
             raise ValueError(f"found {len(fields)} fields of a record, expected at most {MOST_FIELDS}")
@@ -113,7 +120,7 @@ class PartitionEngine:
         if room < 1:
             needed = row.itemsize * len(fields)
             raise ValueError(f"found a state budget of {config.max_state_bytes} bytes, expected at least {needed}")
-        self.lanes = LaneTable(row, len(fields), int(room), spill)
+        self.lanes = LaneTable(row, len(fields), int(room), spill, past)
         self.counts = Counts()
         self._detector = detector.for_partition()
         self._config = config

@@ -123,6 +123,18 @@ class LossError(DriftlineError):
     exit_status = 3
 
 
+class StoppedError(DriftlineError):
+    """The user has stopped what had not come far enough to be of use.
+
+    Args:
+        exit_status: tells the signal.
+    """
+
+    def __init__(self, message: str, exit_status: int) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status
+
+
 class FeedError(DriftlineError):
     """Kafka cannot be reached or refuses; by itself this may pass."""
 

@@ -4,6 +4,9 @@ A key's fields have neighbouring rows. When room for new keys runs short, those 
 rows go to the spill as bytes and come back as the same bytes when the key returns, so an eviction changes no verdict.
 Who is evicted, and when, follows from the records alone, not from how they are cut into batches: at every `interval`-th
 record room is made for that many new keys.
+
+A key that is met for the first time begins with rows of zeros, or where its past is known with the rows that this has
+left, whenever that is.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +17,7 @@ from numpy.typing import NDArray
 
 from detectors.layout import Slab, allocate
 from pipeline.interfaces import Spill
+from pipeline.records import KeyedRows
 
 FIRST_KEYS = 64
 LONGEST_INTERVAL = 4096
@@ -27,15 +31,19 @@ class LaneTable:
         fields: lanes per key.
         max_keys: keys held at most at once.
         spill: takes what is evicted.
+        past: rows that keys begin with; for other keys, and with None for all, zeros.
 
     Attributes:
         slab: the state, `fields` rows per key; replaced when it grows.
         names: key of each slot; slot k has the rows from k * fields on.
         interval: records between two times at which room is made; no more than `max_keys`.
         evictions, returns: keys evicted and brought back so far.
+        with_past: keys that began with rows of the past so far.
     """
 
-    def __init__(self, row: np.dtype[Any], fields: int, max_keys: int, spill: Spill) -> None:
+    def __init__(
+        self, row: np.dtype[Any], fields: int, max_keys: int, spill: Spill, past: KeyedRows | None = None
+    ) -> None:
         if max_keys < 1:
             raise ValueError(f"found room for {max_keys} keys, expected at least 1")
         self.fields = fields
@@ -44,8 +52,10 @@ class LaneTable:
         self.names: list[str] = []
         self.evictions = 0
         self.returns = 0
+        self.with_past = 0
         self._row = row
         self._spill = spill
+        self._past = past
         self._slots: dict[str, int] = {}
         self._capacity = min(FIRST_KEYS, max_keys)
         self._last_used = np.zeros(self._capacity, np.int64)
@@ -104,6 +114,10 @@ class LaneTable:
         if surplus > 0:
             self._evict(surplus)
 
+    def put_away(self) -> None:
+        """Evict all keys, so that what is saved has them in order."""
+        self._evict(len(self))
+
     def rows(self, slot: int) -> Slab:
         """The rows of one slot, as views."""
         return {name: array[slot * self.fields : (slot + 1) * self.fields] for name, array in self.slab.items()}
@@ -114,6 +128,10 @@ class LaneTable:
         self._grow(len(self) + len(new))
         kept = self._spill.take_many(new)
         self.returns += len(kept)
+        if self._past is not None and len(kept) < len(new):
+            begun = self._past.find([key for key in new if key not in kept])
+            self.with_past += len(begun)
+            kept |= begun
         for slot, key in enumerate(new, len(self)):
             self._slots[key] = slot
             if key in kept:
@@ -169,14 +187,15 @@ class LaneTable:
         """
         arrays = {name: array.copy() for name, array in self.used().items()}
         arrays["lanes_last_used"] = self._last_used[: len(self)].copy()
-        arrays["lanes_counters"] = np.array([self.evictions, self.returns])
+        arrays["lanes_counters"] = np.array([self.evictions, self.returns, self.with_past])
         return arrays, list(self.names), self._spill.items()
 
     def load(
         self, arrays: Mapping[str, NDArray[Any]], names: Sequence[str], spilled: Iterable[tuple[str, bytes]]
     ) -> None:
         """Become what `save` gave; the table must be empty."""
-        self.evictions, self.returns = arrays["lanes_counters"].tolist()
+        self.evictions, self.returns, *others = arrays["lanes_counters"].tolist()
+        self.with_past = others[0] if others else 0  # states saved by earlier versions have no such count
         self._spill.put_many(spilled)
         last_used = arrays["lanes_last_used"]
         by_use = np.argsort(last_used, kind="stable")

@@ -223,11 +223,16 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class RunIdentity(msgspec.Struct, frozen=True):
-    """What makes a run the run it is; a checkpoint of another is not continued from."""
+    """What makes a run the run it is; a checkpoint of another is not continued from.
+
+    Attributes:
+        past: what its keys begin with; '' where all begin anew.
+    """
 
     config_hash: str
     bundle: str
     source: str
+    past: str = ""
 
 
 class KeyedRows(ABC):

@@ -70,6 +70,7 @@ class _Run:
     lanes: int = 0
     evictions: int = 0
     returns: int = 0
+    with_past: int = 0
     state_bytes: int = 0
     first_us: int | None = None
     last_us: int | None = None
@@ -92,6 +93,7 @@ class _Run:
         self.lanes += engine.lanes.keys_seen * engine.lanes.fields
         self.evictions += engine.lanes.evictions
         self.returns += engine.lanes.returns
+        self.with_past += engine.lanes.with_past
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "finished": self.finished.to_dict()}
@@ -114,6 +116,7 @@ class ReplayResult:
         first_us, last_us: range of event time; None without records.
         notices: one line per kind of trouble met, with where it was met first.
         evictions, returns: of lanes, see `LaneTable`.
+        with_past: keys that began with a past.
         state_bytes: most that the lanes of a partition took.
     """
 
@@ -127,6 +130,7 @@ class ReplayResult:
     notices: tuple[str, ...]
     evictions: int
     returns: int
+    with_past: int
     state_bytes: int
 
 
@@ -298,5 +302,6 @@ def _result(run: _Run, run_time_s: float, here: int, *, completed: bool) -> Repl
         notices=tuple(run.notices.values()),
         evictions=run.evictions,
         returns=run.returns,
+        with_past=run.with_past,
         state_bytes=run.state_bytes,
     )

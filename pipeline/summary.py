@@ -24,6 +24,7 @@ class RunFacts:
         risk: expected false alarms per 1,000 points of a lane.
         config_hash: of everything that alters verdicts.
         bytes_per_lane: of state.
+        warm_from: what the keys could begin with; None for nothing.
     """
 
     version: str
@@ -37,6 +38,7 @@ class RunFacts:
     risk: float
     config_hash: str
     bytes_per_lane: int
+    warm_from: dict[str, Any] | None = None
 
 
 def summarise(
@@ -87,6 +89,8 @@ def summarise(
         "points_per_s": round(result.records_here * len(facts.fields) / seconds),
         "notices": list(result.notices),
     }
+    if facts.warm_from is not None:
+        summary["warm_from"] = {**facts.warm_from, "keys_begun": result.with_past}
     if evaluation is not None:
         summary["evaluation"] = evaluation
     if labels is not None:

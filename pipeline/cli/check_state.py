@@ -204,7 +204,7 @@ def _restore(workshop: EngineWorkshop, engine: PartitionEngine) -> tuple[int, in
 def _load(workshop: EngineWorkshop, place: Place, state: Checkpoint) -> PartitionEngine | None:
     """An engine that goes on from a state; None when there can be none."""
     same = state.run == workshop.identity(place)
-    work = workshop.make(place) if same else workshop.make_for(place, state)
+    work = workshop.make(place) if same else workshop.make_for(place, state, redo=False)
     if work is not None:
         Task(place).load(work, state)
     workshop.release(place)

@@ -107,6 +107,8 @@ def _bundle(config: Config, scratch: Path, found: _Found) -> Iterator[Told]:
     bundle = open_bundle(config)
     found.workshop = EngineWorkshop(config, bundle, scratch)
     yield "ok", f"{bundle.short_id}, profile {config.detector.profile}, risk {config.detector.risk:g}"
+    if (lanes := found.workshop.lanes) is not None:
+        yield "ok", f"new keys begin with {lanes.path}: {lanes.making.keys} keys of {lanes.run.source}, {lanes.id}"
 
 
 def _broker(config: Config, connection: KafkaSettings) -> Iterator[Told]:

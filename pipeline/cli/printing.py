@@ -125,6 +125,10 @@ def _what_was_found(summary: dict[str, Any], episodes: list[Episode]) -> list[tu
         ("Detector", f"{_what_scored(summary)}, risk {brief(summary['risk'])}"),
         ("Episodes", f"{whole(len(episodes))}" + (f": {', '.join(by_grade)}" if by_grade else "")),
     ]
+    if (warm := summary.get("warm_from")) is not None:
+        begun = f"{whole(warm['keys_begun'])} of {whole(warm['keys'])} keys of {warm['history']}"
+        until = f"{whole(warm['records']['consumed'])} records up to {warm['last_time'] or '-'}"
+        rows.insert(3, ("Warm from", f"{begun} ({until})"))
     if summary["problems"]:
         told = ", ".join(f"{whole(count)} {reason.replace('_', ' ')}" for reason, count in summary["problems"].items())
         rows.append(("Problems", told))

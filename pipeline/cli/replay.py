@@ -25,6 +25,8 @@ Examples:
       A file a stream; judged by known incidents; fewer alarms.
   driftline replay machine.csv --detector river.anomaly.HalfSpaceTrees --detector-option n_trees=25
       The same by a detector to compare with.
+  driftline replay today.csv --warm-from last-week.csv
+      Verdicts from the first record on: the stream begins as last week has left it.
   driftline replay kafka://localhost:9092/metrics --config driftline.toml --from 2026-11-01
       What `driftline serve` would have said of a topic since then.
   driftline replay machine.csv --from 2014-02-01 --to 2014-02-15 --speed 3600 --metrics-port 9100
@@ -85,6 +87,13 @@ _DEFAULTS = Config()
 )
 @option(
     "--labels", group=_DETECT, type=click.Path(path_type=Path), metavar="FILE", help="Known anomalies, to be judged by."
+)
+@option(
+    "--warm-from",
+    group=_DETECT,
+    multiple=True,
+    metavar="HISTORY",
+    help="Begin each stream where HISTORY, another source, leaves it; may be repeated. Or a file of `driftline warm`.",
 )
 @option("--strict", group=_DETECT, is_flag=True, help="End at the first unusable or late record.")
 @option(
@@ -169,6 +178,8 @@ def _overrides(given: dict[str, Any]) -> dict[str, Given]:
         options["detector.kind"] = Given("--detector", given["detector"])
     if given["detector_option"]:
         options["detector.options"] = Given("--detector-option", given["detector_option"])
+    if given["warm_from"]:
+        options["state.warm_from"] = Given("--warm-from", list(given["warm_from"]))
     if "source.value_fields" in options:
         options["source.value_fields"] = Given("--value-fields", ",".join(given["value_fields"]))
     return options
@@ -184,12 +195,11 @@ def _paced(loaded: LoadedConfig, speed: float | None) -> Config:
 
 def _request(source: str, given: dict[str, Any]) -> "Request":
     from pipeline.cli.session import Request
+    from pipeline.cli.times import range_of
 
     if given["resume"] and given["overwrite"]:
         raise ConfigError("found --resume and --overwrite; expected one of them: go on, or start afresh")
-    from_us, to_us = _time("--from", given["from_"]), _time("--to", given["to"])
-    if from_us is not None and to_us is not None and from_us >= to_us:
-        raise ConfigError(f"found --from {given['from_']} and --to {given['to']}; expected --from to be the earlier")
+    from_us, to_us = range_of(given["from_"], given["to"])
     return Request(
         source=source,
         out=given["out"],
@@ -202,21 +212,6 @@ def _request(source: str, given: dict[str, Any]) -> "Request":
         metrics_port=given["metrics_port"],
         report=not given["no_report"],
     )
-
-
-def _time(option: str, text: str | None) -> int | None:
-    """Microseconds since 1970-01-01 UTC."""
-    if text is None:
-        return None
-    import pyarrow as pa
-
-    from pipeline.adapters.files.times import CellError, parse_times, unit_of
-
-    cells = pa.array([text])
-    try:
-        return int(parse_times(cells, unit_of(cells))[0])
-    except CellError as exc:
-        raise ConfigError(f"{option}: found {exc.found}; expected {exc.expected}, or an epoch number") from exc
 
 
 def _speed(text: str) -> float | None:

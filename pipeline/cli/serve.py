@@ -16,6 +16,8 @@ Examples:
       What the file says; driftline config --example prints one.
   driftline check --config driftline.toml
       Is everything there that it needs? Try this first.
+  driftline serve --config driftline.toml --warm-from fleet.lanes
+      Streams begin as their past has left them; driftline warm makes such files.
   DRIFTLINE_KAFKA__PASSWORD=... driftline serve --config driftline.toml --workers 4
       Secrets by environment; four processes that share the partitions, with one address for metrics.
 """
@@ -29,18 +31,23 @@ Examples:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Configuration, TOML; ./driftline.toml if there is one.",
 )
+@option(
+    "--warm-from",
+    group="Service",
+    metavar="FILE",
+    help="Begin streams that are new where a file of `driftline warm` has left them, with verdicts at once.",
+)
 @option("--create-topics", group="Service", is_flag=True, help="Make topics for outputs and state that are missing.")
 @option("--workers", group="Service", type=click.IntRange(1, 64), default=1, help="Processes.  [default: 1]")
-@click.option("--bundle", hidden=True, default=None)
 @click.option("--worker", hidden=True, type=int, default=None)
 @click.option("--tell-port", hidden=True, type=int, default=None)
 @click.option("--life", hidden=True, type=int, default=None)
 def command(
     file: Path | None,
     *,
+    warm_from: str | None,
     create_topics: bool,
     workers: int,
-    bundle: str | None,
     worker: int | None,
     tell_port: int | None,
     life: int | None,
@@ -59,13 +66,14 @@ def command(
     if file is None and DEFAULT_FILE.exists():
         file = DEFAULT_FILE
     options = {"output.create": Given("--create-topics", value=True)} if create_topics else {}
-    if bundle is not None:
-        options["detector.bundle"] = Given("--bundle", bundle)
+    if warm_from is not None:
+        options["state.warm_from"] = Given("--warm-from", [warm_from])
     config = load_config(file, options, environ=environment()).config
     if workers > 1:
         from pipeline.cli.supervising import supervise
 
-        return supervise(config, file, workers, create_topics=create_topics)
+        passed_on = ["--create-topics"] * create_topics + ([] if warm_from is None else ["--warm-from", warm_from])
+        return supervise(config, file, workers, passed_on)
     from pipeline.cli.serving import Member, serve
 
     if life is not None:

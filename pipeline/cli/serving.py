@@ -93,6 +93,8 @@ def serve(config: Config, member: Member) -> int:
         for _, text in among_themselves(config):
             log.warning("timeouts", detail=text)
         log.info("starting", version=driftline_version(), bundle=bundle.short_id, http=f"{host}:{bound}")
+        if (lanes := workshop.lanes) is not None:
+            log.info("keys_begin_with", file=str(lanes.path), lanes=lanes.id, keys=lanes.making.keys)
         _compile(workshop)
         topics = ensure_topics(config, connection)
         for finding in topics.findings:

@@ -12,21 +12,22 @@ from typing import Any, TypeAlias
 import msgspec
 import pyarrow as pa
 
-from pipeline.adapters.files import ColumnMapping, FileSource, open_source, read_labels
-from pipeline.adapters.kafka.source import SCHEME, TopicAddress, TopicSource, open_topic
+from pipeline.adapters.files import FileSource, read_labels
+from pipeline.adapters.kafka.source import TopicSource
+from pipeline.adapters.lanes_file import LanesFile
 from pipeline.adapters.outputs import Existing, ReplayOutputs
 from pipeline.adapters.report import write_report
+from pipeline.cli.beginnings import Beginning, notices_of, plan_beginning
 from pipeline.cli.detecting import Chosen, choose_detector
 from pipeline.cli.judging import Judged, judge_by_labels
-from pipeline.cli.kafka_settings import settings_from
+from pipeline.cli.kernel_loading import load_kernels
 from pipeline.cli.metering import served_metrics
+from pipeline.cli.pasts import summary_of
 from pipeline.cli.screen import Screen
 from pipeline.cli.signals import StopRequest
+from pipeline.cli.sources import open_recorded
 from pipeline.cli.version import driftline_version
-from pipeline.cli.warming import load_kernels
 from pipeline.cli.wiring import engine_maker
-from pipeline.cli.workshop import message_format
-from pipeline.codec.decoding import make_decoder
 from pipeline.config import Config, config_hash
 from pipeline.config.kinds import LSTM
 from pipeline.engine import PartitionEngine
@@ -100,16 +101,19 @@ def replay_files(request: Request, config: Config, screen: Screen, *, kernels: P
         UserError: anything that the user gave and that cannot be used.
     """
     pa.enable_signal_handlers(False)  # noqa: FBT003  pyarrow's signature
-    source = _open(request, config)
+    source = open_recorded(request.source, config, from_us=request.from_us, to_us=request.to_us, strict=request.strict)
     labels = None if request.labels is None else read_labels(request.labels)
-    parts = _Parts(request, config, source, choose_detector(config))
+    chosen = choose_detector(config)
+    parts = _Parts(request, config, source, chosen, plan_beginning(config, source, chosen, screen))
     if request.existing == "resume" and not parts.is_resumable:
         raise ConfigError(
             f"--resume: found it with the detector {config.detector.kind}; expected one whose state is saved, which "
             "models of river are not: start this replay afresh with --overwrite"
         )
-    with parts.engines(Path(tempfile.gettempdir())) as make:
-        bytes_per_lane = load_kernels(make(""), screen, kernels)
+    with parts.engines(Path(tempfile.gettempdir()), None) as make:
+        engine = make("")
+        parts.beginning.require_row(engine)
+        bytes_per_lane = load_kernels(engine, screen, kernels)
     stop = StopRequest()
     with ExitStack() as held:
         watch = held.enter_context(_watching(parts, screen))
@@ -117,11 +121,14 @@ def replay_files(request: Request, config: Config, screen: Screen, *, kernels: P
         if outputs.resumed is None:
             for name in (SUMMARY, REPORT):
                 (request.out / name).unlink(missing_ok=True)
-        result = _run(parts, outputs, screen, stop, watch)
+        lanes = parts.beginning.ready(outputs.working, config, chosen, screen, stop)
+        result = _run(parts, lanes, outputs, screen, stop, watch)
         judged = Judged()
         if labels is not None and result.completed:
             judged = judge_by_labels(request.out, labels, screen)
-        summary = summarise(parts.facts(bytes_per_lane), result, evaluation=judged.evaluation, labels=judged.spans)
+        summary = summarise(
+            parts.facts(bytes_per_lane, lanes), result, evaluation=judged.evaluation, labels=judged.spans
+        )
         _write(request.out / SUMMARY, summary)
         if request.report:
             with screen.working("writing the report"):
@@ -130,7 +137,7 @@ def replay_files(request: Request, config: Config, screen: Screen, *, kernels: P
             outputs.finish()
     if result.completed and not result.counts.consumed:
         screen.note("notice: found no records in this range of time; expected some: look at --from and --to")
-    for notice in result.notices:
+    for notice in [*result.notices, *notices_of(lanes, result)]:
         screen.note(f"notice: {notice}")
     return Replayed(source, summary, 0 if result.completed else stop.status, parts.is_resumable)
 
@@ -143,6 +150,7 @@ class _Parts:
     config: Config
     source: FileSource | TopicSource
     chosen: Chosen
+    beginning: Beginning
 
     @property
     def is_resumable(self) -> bool:
@@ -163,16 +171,18 @@ class _Parts:
         between = f"from {first or 'the first'} to {last or 'the last'}"
         if isinstance(self.source, TopicSource):
             taken = f"topic {self.source.topic}, {self.source.told}, {between}"
-            return RunIdentity(config_hash(self.config), self.chosen.bundle, taken)
+            return RunIdentity(config_hash(self.config), self.chosen.bundle, taken, self.beginning.identity)
         mapping = self.source.mapping
         taken = (
             f"{self.source_name} of {len(self.source.partitions)} files, columns {', '.join(mapping.columns)}, "
             f"times in {mapping.time_unit} {between}"
         )
-        return RunIdentity(config_hash(self.config), self.chosen.bundle, taken)
+        return RunIdentity(config_hash(self.config), self.chosen.bundle, taken, self.beginning.identity)
 
-    def engines(self, directory: Path) -> AbstractContextManager[Callable[[str], PartitionEngine]]:
-        """A maker of engines whose evicted keys wait in `directory`."""
+    def engines(
+        self, directory: Path, lanes: LanesFile | None
+    ) -> AbstractContextManager[Callable[[str], PartitionEngine]]:
+        """A maker of engines whose keys begin with `lanes`, and whose evicted keys wait in `directory`."""
         source = self.source
         per_message = source.points_per_message if isinstance(source, TopicSource) else 1
         return engine_maker(
@@ -183,9 +193,10 @@ class _Parts:
             source.fields,
             directory,
             per_message,
+            None if lanes is None else lanes.rows,
         )
 
-    def facts(self, bytes_per_lane: int) -> RunFacts:
+    def facts(self, bytes_per_lane: int, lanes: LanesFile | None) -> RunFacts:
         """What the summary tells of the run."""
         asked = self.config.detector
         is_baseline = asked.kind != LSTM
@@ -201,34 +212,8 @@ class _Parts:
             risk=asked.risk,
             config_hash=config_hash(self.config),
             bytes_per_lane=bytes_per_lane,
+            warm_from=None if lanes is None else summary_of(lanes),
         )
-
-
-def _open(request: Request, config: Config) -> FileSource | TopicSource:
-    if request.source.startswith(SCHEME):
-        return _open_topic(request, config)
-    chosen = config.source
-    mapping = ColumnMapping(chosen.time_field, chosen.value_fields, chosen.key_field, chosen.time_unit)
-    return open_source(request.source, mapping, from_us=request.from_us, to_us=request.to_us, strict=request.strict)
-
-
-def _open_topic(request: Request, config: Config) -> TopicSource:
-    address = TopicAddress.parse(request.source)
-    layout = message_format(config)
-    if request.strict:
-        raise ConfigError(
-            "--strict: found it with a topic; expected it with files: unusable records of topics are counted"
-        )
-    return open_topic(
-        address,
-        settings_from(config.kafka, address.bootstrap),
-        layout.value_fields,
-        lambda unit: make_decoder(layout, unit),
-        points_per_message=layout.points_per_message,
-        told=layout.told,
-        from_us=request.from_us,
-        to_us=request.to_us,
-    )
 
 
 @contextmanager
@@ -242,7 +227,14 @@ def _watching(parts: _Parts, screen: Screen) -> Iterator[Observer]:
         yield meter
 
 
-def _run(parts: _Parts, outputs: ReplayOutputs, screen: Screen, stop: StopRequest, watch: Observer) -> ReplayResult:
+def _run(
+    parts: _Parts,
+    lanes: LanesFile | None,
+    outputs: ReplayOutputs,
+    screen: Screen,
+    stop: StopRequest,
+    watch: Observer,
+) -> ReplayResult:
     request, replay, source = parts.request, parts.config.replay, parts.source
     plan = ReplayPlan(
         micro_batch=replay.micro_batch,
@@ -251,7 +243,7 @@ def _run(parts: _Parts, outputs: ReplayOutputs, screen: Screen, stop: StopReques
         strict=request.strict,
         expect_order=isinstance(source, FileSource),  # the live service takes a topic as it is, and so does its replay
     )
-    with parts.engines(request.out) as make, screen.bar("starting", "points", source.total_rows) as move, stop:
+    with parts.engines(request.out, lanes) as make, screen.bar("starting", "points", source.total_rows) as move, stop:
         records_here = 0
 
         def observe(progress: Progress) -> None:

@@ -18,6 +18,7 @@ from pipeline.episodes import Origin
 from pipeline.errors import BundleError, ConfigError
 from pipeline.interfaces import Spill
 from pipeline.lane_detector import LaneDetector
+from pipeline.records import KeyedRows
 from pipeline.silence import SilenceRule
 from pipeline.windows import CountWindows, TimeWindows, WindowSpec
 
@@ -110,6 +111,7 @@ def engine_maker(
     fields: tuple[str, ...],
     directory: Path,
     points_per_message: int = 1,
+    past: KeyedRows | None = None,
 ) -> Iterator[Callable[[str], PartitionEngine]]:
     """Within the block, makes a fresh engine for the partition of a name; the one made before is then done with.
 
@@ -121,6 +123,7 @@ def engine_maker(
         fields: names of the values of a record.
         directory: where the state of evicted keys waits.
         points_per_message: see `Origin`.
+        past: rows that keys begin with.
 
     Raises:
         ConfigError: the budget has no room for one key, there are too many fields, or windows that do not go with the
@@ -132,15 +135,20 @@ def engine_maker(
             held.close()
             spill = held.enter_context(SqliteSpill(directory))
             origin = Origin(source, partition, bundle, points_per_message)
-            return make_engine(config, detector, origin, fields, spill)
+            return make_engine(config, detector, origin, fields, spill, past)
 
         yield make
 
 
 def make_engine(
-    config: Config, detector: LaneDetector, origin: Origin, fields: tuple[str, ...], spill: Spill
+    config: Config,
+    detector: LaneDetector,
+    origin: Origin,
+    fields: tuple[str, ...],
+    spill: Spill,
+    past: KeyedRows | None = None,
 ) -> PartitionEngine:
-    """A fresh engine.
+    """A fresh engine, whose keys begin with the rows of `past` where it has any.
 
     Raises:
         ConfigError: the budget has no room for one key, or windows that do not go with the profile.
@@ -151,6 +159,6 @@ def make_engine(
         max_state_bytes=config.state.budget,
     )
     try:
-        return PartitionEngine(detector, engine_config, fields, origin, spill)
+        return PartitionEngine(detector, engine_config, fields, origin, spill, past)
     except ValueError as exc:
         raise ConfigError(f"[state], [windows] or [source]: {exc}") from exc

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from detectors.detector import Detector
 from pipeline.adapters.bundles import Bundle
 from pipeline.adapters.spill import SqliteSpill
+from pipeline.cli.pasts import lanes_of, past_of, require_row
 from pipeline.cli.wiring import make_detector, make_engine
 from pipeline.codec.decoding import make_decoder
 from pipeline.codec.formats import MessageFormat
@@ -40,6 +41,10 @@ class EngineWorkshop:
 
     Args:
         directory: where the state of evicted keys waits.
+
+    Raises:
+        ConfigError: no bundle, windows or past to go on with.
+        UserError: the file of lanes that keys are to begin with cannot be read, or does not fit.
     """
 
     def __init__(self, config: Config, bundle: Bundle, directory: Path) -> None:
@@ -48,6 +53,7 @@ class EngineWorkshop:
         self._directory = directory
         self._layout = message_format(config)
         self._detector = make_detector(config, bundle)
+        self.lanes = lanes_of(config, bundle.short_id, self._layout.value_fields)
         self._held: dict[Place, ExitStack] = defaultdict(ExitStack)
 
     @property
@@ -57,19 +63,21 @@ class EngineWorkshop:
 
     def identity(self, place: Place) -> RunIdentity:
         """See `Workshop`."""
-        return self._identity(self._config, place)
+        return self._identity(self._config, place, self._past)
 
     def make(self, place: Place) -> Work:
         """See `Workshop`."""
-        return self._make(place, self._config, self._detector)
+        return self._make(place, self._config, self._detector, self._past)
 
-    def make_for(self, place: Place, state: Checkpoint) -> Work | None:
+    def make_for(self, place: Place, state: Checkpoint, *, redo: bool) -> Work | None:
         """See `Workshop`."""
-        config = self._config_of(state.meta["settings"])
-        if config is None or self._identity(config, place) != state.run:
+        config, past = self._config_of(state.meta["settings"]), state.run.past
+        if config is None or self._identity(config, place, past) != state.run:
             return None
+        if redo and past not in {"", self._past}:
+            return None  # keys may come for the first time, and what they began with is not at hand
         try:
-            return self._make(place, config, make_detector(config, self._bundle))
+            return self._make(place, config, make_detector(config, self._bundle), past)
         except DriftlineError:
             return None
 
@@ -86,22 +94,31 @@ class EngineWorkshop:
         if place in self._held:
             self._held.pop(place).close()
 
-    def _make(self, place: Place, config: Config, detector: Detector) -> Work:
+    @property
+    def _past(self) -> str:
+        """What keys begin with now; part of the identity."""
+        return "" if self.lanes is None else past_of(self.lanes)
+
+    def _make(self, place: Place, config: Config, detector: Detector, past: str) -> Work:
         spill = self._held[place].enter_context(SqliteSpill(self._directory))
         origin = Origin(
             place.topic, str(place.partition), self._bundle.short_id, points_per_message=self._layout.points_per_message
         )
+        rows = None if self.lanes is None or past != self._past else self.lanes.rows
+        engine = make_engine(config, detector, origin, self._layout.value_fields, spill, rows)
+        if self.lanes is not None and rows is not None:
+            require_row(self.lanes, engine)
         return Work(
-            engine=make_engine(config, detector, origin, self._layout.value_fields, spill),
-            identity=self._identity(config, place),
+            engine=engine,
+            identity=self._identity(config, place, past),
             settings={name: config.plain()[name] for name in DECISIVE},
             points_per_message=self._layout.points_per_message,
             make_decoder=lambda unit: make_decoder(self._layout, unit),
         )
 
-    def _identity(self, config: Config, place: Place) -> RunIdentity:
+    def _identity(self, config: Config, place: Place, past: str) -> RunIdentity:
         source = f"{place.topic}/{place.partition}, {self._layout.told}"
-        return RunIdentity(config_hash(config), self._bundle.short_id, source)
+        return RunIdentity(config_hash(config), self._bundle.short_id, source, past)
 
     def _config_of(self, settings: Mapping[str, Any]) -> Config | None:
         """The configuration in effect, with what alters verdicts as it was."""

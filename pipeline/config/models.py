@@ -164,6 +164,12 @@ class StateSection(Section):
     snapshot_interval: Duration = Field(
         default=timedelta(minutes=1), description="Time between snapshots; after a crash, what came since is redone."
     )
+    warm_from: Names | None = Field(
+        default=None,
+        description="What streams begin with when they are first met: a file of lanes that `driftline warm` has made; "
+        "in a replay histories too.",
+        examples=[["fleet.lanes"]],
+    )
     on_missing: Literal["stop", "fresh"] = Field(
         default="stop",
         description="When the state behind the committed offset cannot be had: 'stop', or start its lanes 'fresh'.",

@@ -86,8 +86,12 @@ class Workshop(Protocol):
     def make(self, place: Place) -> Work:
         """A fresh one, as configured now."""
 
-    def make_for(self, place: Place, state: Checkpoint) -> Work | None:
-        """A fresh one like the one that the state is of; None when it cannot be made any more."""
+    def make_for(self, place: Place, state: Checkpoint, *, redo: bool) -> Work | None:
+        """A fresh one like the one that the state is of; None when it cannot be made any more.
+
+        Args:
+            redo: whether records are to be processed with it, before its state goes over to what is configured now.
+        """
 
     def carry(self, place: Place, old: Work) -> Work | None:
         """One as configured now that goes on from another's state; None when that does not fit."""

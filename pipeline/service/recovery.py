@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from pipeline.errors import CheckpointError, FeedError, LossError
 from pipeline.interfaces import Feed, StateStore
-from pipeline.records import Checkpoint, Place
+from pipeline.records import Checkpoint, Place, RunIdentity
 from pipeline.service.plan import Log, Observer, ServicePlan, Work, Workshop
 from pipeline.service.task import Note, Status, Task
 
@@ -89,7 +89,7 @@ class Recovery:
             if found is not None:
                 self._begin_from(task, *found, plan)
             elif task.note.begin is not None:
-                self._begin_fresh(task, task.note.begin)
+                self._begin_again(task, task.note.begin, plan)
             else:
                 self._tell_lost_state(task, "no usable snapshot", plan)
                 self._begin_fresh(task, task.target)
@@ -111,16 +111,31 @@ class Recovery:
         task.begin(self._workshop.make(task.place), None)
         task.offset = offset
         task.target = max(task.target, offset)
-        task.note = Note(begin=offset)
+        task.note = Note(begin=offset, past=self._workshop.identity(task.place).past)
+
+    def _begin_again(self, task: Task, offset: int, plan: ServicePlan) -> None:
+        """Do everything again from where fresh lanes began, with what they began with."""
+        if task.note.past == self._workshop.identity(task.place).past:
+            self._begin_fresh(task, offset)
+            return
+        self._tell_lost_state(
+            task, f"no snapshot, and fresh lanes that began at {offset} with {_past(task.note)}", plan
+        )
+        self._begin_fresh(task, task.target)
 
     def _begin_from(self, task: Task, state: Checkpoint, offset: int, plan: ServicePlan) -> None:
         same = state.run == self._workshop.identity(task.place)
-        work: Work | None = self._workshop.make(task.place) if same else self._workshop.make_for(task.place, state)
+        work: Work | None
+        if same:
+            work = self._workshop.make(task.place)
+        else:
+            work = self._workshop.make_for(task.place, state, redo=offset < task.target)
         if work is None:
+            run = state.run
             self._tell_lost_state(
                 task,
-                f"a snapshot at offset {offset} of configuration {state.run.config_hash} and bundle "
-                f"{state.run.bundle}, which cannot be gone on with",
+                f"a snapshot at offset {offset} of configuration {run.config_hash}, bundle {run.bundle} and keys that "
+                f"begin with {_past(run)}, which cannot be gone on with",
                 plan,
             )
             self._begin_fresh(task, task.target)
@@ -153,6 +168,7 @@ class Recovery:
             "swapped", place=_name(task), offset=task.offset,
             configuration=[before.config_hash, changed.identity.config_hash],
             bundle=[before.bundle, changed.identity.bundle],
+            keys_begin_with=[_past(before), _past(changed.identity)],
         )  # fmt: skip
         task.status = Status.SWAPPING
         return False
@@ -201,6 +217,10 @@ class Recovery:
                 'anew, set on_missing = "fresh" in [state]'
             )
         self._log.error("offset_lost", place=_name(task), detail=f"{told}; its lanes start anew")
+
+
+def _past(of: Note | RunIdentity) -> str:
+    return of.past or "nothing"
 
 
 def _name(task: Task) -> str:

@@ -34,10 +34,12 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         begin: offset at which fresh lanes began; None once a snapshot is complete.
         snapshot: the writer's note of the newest complete snapshot.
+        past: what fresh lanes began with; of the identity of what they are processed with.
     """
 
     begin: int | None = None
     snapshot: str = ""
+    past: str = ""
 
     def text(self) -> str:
         """As committed."""

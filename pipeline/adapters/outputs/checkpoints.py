@@ -50,7 +50,7 @@ def require_same_run(path: Path, found: RunIdentity, expected: RunIdentity) -> N
     Raises:
         CheckpointError: naming every difference.
     """
-    names = {"config_hash": "configuration", "bundle": "bundle", "source": "source"}
+    names = {"config_hash": "configuration", "bundle": "bundle", "source": "source", "past": "history"}
     differing = [name for name in names if getattr(found, name) != getattr(expected, name)]
     if differing:
         was, now = (

@@ -59,6 +59,7 @@ class ReplayOutputs:
 
     Attributes:
         resumed: the checkpoint to go on from; None for the beginning.
+        working: the working directory, for what a run has to keep until it is over.
 
     Raises:
         ConfigError: the directory is in use, or holds a run that `existing` has no use for.
@@ -70,7 +71,7 @@ class ReplayOutputs:
         self, directory: Path, run: RunIdentity, *, existing: Existing = "refuse", group_rows: int = GROUP_ROWS
     ) -> None:
         self._directory = directory
-        self._working = directory / WORKING
+        self.working = directory / WORKING
         self._published = False
         with told_as_user_error(directory), ExitStack() as undo:
             directory.mkdir(parents=True, exist_ok=True)
@@ -78,15 +79,15 @@ class ReplayOutputs:
             require_use(directory, existing)
             if existing == "overwrite":
                 remove_run(directory)
-            self._working.mkdir(exist_ok=True)
+            self.working.mkdir(exist_ok=True)
             sync(directory)
             extent, pending = _Extent(group_rows, 0, 0), None
-            self.resumed = load_checkpoint(self._working)
+            self.resumed = load_checkpoint(self.working)
             if self.resumed is not None:
-                require_same_run(self._working / FILE, self.resumed.run, run)
+                require_same_run(self.working / FILE, self.resumed.run, run)
                 self.resumed, extent, pending = _take_apart(self.resumed)
-            self._groups = RowGroups(self._working, extent.group_rows, extent.full_groups, pending)
-            self._anomalies = undo.enter_context(_open_cut(self._working / ANOMALIES, extent.anomaly_bytes))
+            self._groups = RowGroups(self.working, extent.group_rows, extent.full_groups, pending)
+            self._anomalies = undo.enter_context(_open_cut(self.working / ANOMALIES, extent.anomaly_bytes))
             self._close = undo.pop_all().close
 
     def __enter__(self) -> Self:
@@ -96,7 +97,7 @@ class ReplayOutputs:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-        if error is not None and self._working.exists() and not (self._working / FILE).exists():
+        if error is not None and self.working.exists() and not (self.working / FILE).exists():
             remove_working(self._directory)  # there is nothing to go on from
 
     def close(self) -> None:
@@ -134,12 +135,12 @@ class ReplayOutputs:
             # 1.
             self._groups.sync()
             self._anomalies.flush()
-            sync(self._working / ANOMALIES)
+            sync(self.working / ANOMALIES)
             # 2.
-            sync(self._working)
+            sync(self.working)
             # 3. and 4.
             extent = _Extent(self._groups.size, self._groups.full, self._anomalies.tell())
-            save_checkpoint(self._working, _put_together(state, extent, self._groups.pending()))
+            save_checkpoint(self.working, _put_together(state, extent, self._groups.pending()))
 
     def suspend(self, state: Checkpoint) -> None:
         """Make a checkpoint, and outputs that are valid and hold everything so far.
@@ -158,13 +159,13 @@ class ReplayOutputs:
             CheckpointError: a row group written earlier is damaged.
         """
         with told_as_user_error(self._directory):
-            partial = self._working / f"{VERDICTS}.partial"
+            partial = self.working / f"{VERDICTS}.partial"
             with replacing(self._directory / VERDICTS, partial):
                 write_verdicts(partial, self._groups.contents())
             self._anomalies.flush()
-            partial = self._working / f"{ANOMALIES}.partial"
+            partial = self.working / f"{ANOMALIES}.partial"
             with replacing(self._directory / ANOMALIES, partial):
-                shutil.copyfile(self._working / ANOMALIES, partial)
+                shutil.copyfile(self.working / ANOMALIES, partial)
         self._published = True
 
     def finish(self) -> None:

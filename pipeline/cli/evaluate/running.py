@@ -14,9 +14,9 @@ from pipeline.adapters.claims import claim_directory
 from pipeline.adapters.outputs.durable import told_as_user_error
 from pipeline.cli.detecting import choose_detector
 from pipeline.cli.evaluate.worker import start_worker
+from pipeline.cli.kernel_loading import load_kernels
 from pipeline.cli.screen import Screen
 from pipeline.cli.version import driftline_version
-from pipeline.cli.warming import load_kernels
 from pipeline.cli.wiring import engine_maker
 from pipeline.config import Config, config_hash
 from pipeline.config.kinds import LSTM

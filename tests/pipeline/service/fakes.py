@@ -229,7 +229,7 @@ class TestWorkshop:
     def make(self, place: Place) -> Work:
         return self._make(place, self._settings, self._threshold)
 
-    def make_for(self, place: Place, state: Checkpoint) -> Work | None:
+    def make_for(self, place: Place, state: Checkpoint, *, redo: bool) -> Work | None:
         return self._make(place, state.run.config_hash, state.meta["settings"]["threshold"]) if self._fits else None
 
     def carry(self, place: Place, old: Work) -> Work | None:

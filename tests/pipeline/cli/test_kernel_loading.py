@@ -3,8 +3,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pipeline.cli.kernel_loading import load_kernels
 from pipeline.cli.screen import Screen
-from pipeline.cli.warming import load_kernels
 from tests.fakes import make_engine
 
 
