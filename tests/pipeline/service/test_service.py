@@ -16,7 +16,7 @@ from pipeline.codec.dead_letters import OVERHEAD
 from pipeline.errors import LossError
 from pipeline.records import Place
 from pipeline.service.loop import Service
-from pipeline.service.plan import ServicePlan, Topics
+from pipeline.service.plan import ServicePlan, Topics, Workshop
 from pipeline.service.task import Note
 from tests.pipeline.service.fakes import Crash, MemoryFeed, MemoryLog, MemoryOutbox, Notes, TestWorkshop, Trap, point
 
@@ -53,7 +53,7 @@ class Run:
         store: Any,
         trap: Trap | None = None,
         *,
-        workshop: TestWorkshop | None = None,
+        workshop: Workshop | None = None,
         failures: set[int] | None = None,
         doubts: set[int] | None = None,
         tick_s: float = 1.0,
