@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import ablation, calibration, decoding, engine, segments, service
+from tests.benchmarks import ablation, calibration, cold_start, decoding, engine, segments, service
 
 OUT = Path("build/benchmarks.json")
 
@@ -91,9 +91,17 @@ def _segments_tables(figures: dict[str, Any]) -> list[Table]:
     return [table]
 
 
+def _cold_start_tables(figures: dict[str, Any]) -> list[Table]:
+    columns = ("history", "fault at", *cold_start.FAULTS, "all", "false / 1,000")
+    table = Table(*columns, title="Faults found, by points that a stream begins with and point at which they begin")
+    for row in cold_start.rows(figures):
+        table.add_row(*row)
+    return [table]
+
+
 BENCHMARKS: dict[str, Any] = {
     "engine": engine, "decoding": decoding, "service": service, "ablation": ablation, "segments": segments,
-    "calibration": calibration,
+    "calibration": calibration, "cold_start": cold_start,
 }  # fmt: skip
 TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "engine": _engine_tables,
@@ -102,6 +110,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "ablation": _ablation_tables,
     "segments": _segments_tables,
     "calibration": _calibration_tables,
+    "cold_start": _cold_start_tables,
 }
 
 
