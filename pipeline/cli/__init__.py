@@ -25,7 +25,7 @@ First steps:
     cls=GroupOfLazyCommands,
     modules={
         "replay": "Score recorded streams as if they happened now.",
-        "warm": "Put a history through the detector, for new streams to begin with what it leaves.",
+        "warm": "Put a history through the detector, and keep what it leaves for new streams to begin with.",
         "serve": "Score the records of Kafka topics as they come.",
         "check": "See whether everything is there that `driftline serve` needs.",
         "produce": "Send recorded or made-up points to a topic, to try things out.",

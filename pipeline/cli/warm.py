@@ -69,7 +69,7 @@ _DEFAULTS = Config()
 )
 @option("--quiet", group=_RUN, is_flag=True, help="Show no progress.")
 def command(history: tuple[str, ...], file: Path | None, **given: Any) -> int:
-    """Put a history through the detector and keep what it leaves, for new streams to begin with.
+    """Put a history through the detector, and keep what it leaves for new streams to begin with.
 
     HISTORY is a file, a folder or a glob of CSV, TSV, Parquet or JSON lines, or kafka://host:port/topic; several are
     one history. The file holds the state of each stream behind its last record. Where `driftline serve` or `driftline

@@ -78,6 +78,7 @@ INDIFFERENT = {
     "output.create": True,
     "output.replication": 3,
     "output.retention": "1d",
+    "state.warm_from": ["fleet.lanes"],
     "service.micro_batch": 7,
     "service.commit_interval": "9s",
     "service.shutdown_timeout": "9s",
