@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.interfaces import Partition
 from pipeline.records import Batch
-from pipeline.windows import TIME_END_US
+from pipeline.windows.points import TIME_END_US
 
 _VALUES = 4_000_000
 """Held of all partitions at a time, about; 32 MB, and as much again for times and keys."""

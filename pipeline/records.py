@@ -222,7 +222,7 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     index: int = 0
 
 
-class RunIdentity(msgspec.Struct, frozen=True):
+class RunIdentity(msgspec.Struct, frozen=True, omit_defaults=True):
     """What makes a run the run it is; a checkpoint of another is not continued from.
 
     Attributes:

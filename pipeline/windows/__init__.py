@@ -1,11 +1,10 @@
 """Sliding windows: which points of a lane the network takes next, by count or by event time; pure."""
 
 from pipeline.windows.assign import Assignment, PartitionClock, assign
-from pipeline.windows.points import TIME_END_US, Points, Steps
+from pipeline.windows.points import Points, Steps
 from pipeline.windows.spec import Aggregate, CountWindows, TimeWindows, WindowSpec, bytes_per_lane, lane_fields
 
 __all__ = [
-    "TIME_END_US",
     "Aggregate",
     "Assignment",
     "CountWindows",

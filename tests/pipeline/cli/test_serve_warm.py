@@ -79,7 +79,11 @@ def test_a_new_group_begins_with_its_past_and_survives_a_kill(
     assert sorted(one["id"] for one in _told(bootstrap, names.anomalies)) == sorted(anomalies)
     assert anomalies
 
-    capsys.readouterr()
+    again = tmp_path / "topic.lanes"
+    assert run(["warm", f"kafka://{bootstrap}/{topic}", "--config", str(config), "--out", str(again)]) == 0
+    assert f"{KEYS} of {KEYS} keys" in capsys.readouterr().out
+    assert run(["check", "--config", str(write_config(config, bootstrap, names, state={"warm_from": str(again)}))]) == 0
+    assert f"new keys begin with {again}: {KEYS} keys of {topic}" in capsys.readouterr().out
     lanes.rename(tmp_path / "elsewhere.lanes")
     assert run(["serve", "--config", str(config), "--warm-from", str(lanes)]) == 2
     assert "found no readable file" in capsys.readouterr().err
