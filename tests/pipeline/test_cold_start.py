@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.cli.wiring import make_detector, make_engine, open_bundle
+from pipeline.cli.opening import open_bundle
+from pipeline.cli.wiring import make_detector, make_engine
 from pipeline.config import Config
 from pipeline.episodes import Origin
 from pipeline.records import Phase
