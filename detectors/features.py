@@ -231,6 +231,15 @@ def _observe_week(lane, rings, plan, framed, time_us, scale, derived, inputs):
 
 
 @compiled
+def tell_clock(time_us, inputs):
+    """Fill the inputs that tell a point's time, in UTC: sine and cosine of the time of day, and the weekend flag."""
+    phase = 2.0 * math.pi * (time_us % DAY_US) / DAY_US
+    inputs[7] = math.sin(phase)
+    inputs[8] = math.cos(phase)
+    inputs[9] = 1.0 if (time_us // DAY_US + 3) % 7 >= 5 else 0.0
+
+
+@compiled
 def observe(lane, rings, window, plan, value, time_us, derived, inputs):
     """Take one finite value into the lane's front end.
 
@@ -283,11 +292,7 @@ def observe(lane, rings, window, plan, value, time_us, derived, inputs):
     mean, spread = window_moments(window, lane.points + 1, LONG)
     derived[MEAN_40], derived[SPREAD_40] = mean, math.log(spread + 1e-3)
 
-    following = time_us + np.int64(lane.interval_us)
-    phase = 2.0 * math.pi * (following % DAY_US) / DAY_US
-    inputs[7] = math.sin(phase)
-    inputs[8] = math.cos(phase)
-    inputs[9] = 1.0 if (following // DAY_US + 3) % 7 >= 5 else 0.0
+    tell_clock(time_us + np.int64(lane.interval_us), inputs)
     lane.previous = value
     lane.last_time_us = time_us
     if lane.run < LARGEST_RUN:

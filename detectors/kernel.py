@@ -25,6 +25,7 @@ from detectors.lstm import SCORED_OUTPUTS, lstm_step, lstm_step_4, read_out
 from detectors.minifloat import load, store
 from detectors.normalise import FRAME_AFTER, scale_of
 from detectors.novelty import forget, is_uncommon, mean_weight, novelty, rarity_scale, remember, remembered
+from detectors.rebuilding import rebuild_hidden
 from detectors.segments import smooth_segment
 
 BLOCK = 4
@@ -40,6 +41,7 @@ class Weights(NamedTuple):
     head: NDArray[np.float32]  # (H + INPUTS, SCORED_OUTPUTS)
     head_bias: NDArray[np.float32]  # (SCORED_OUTPUTS,)
     band: NDArray[np.float64]  # Student-t quantile of the band at equal steps of 1 / degrees of freedom from 0 to 1
+    mark: np.int64  # tells networks apart; never 0
 
 
 class Work(NamedTuple):
@@ -299,6 +301,9 @@ def walk(lanes, plan, streams, segment, weights, decision, rows, time_us, values
     events = start = 0
     while start < len(rows):
         end = _block_at(rows, start)
+        for row in rows[start:end]:
+            if lanes.scalars[row].network != weights.mark:
+                rebuild_hidden(lanes.scalars[row], lanes.hidden[row], lanes.window[row], plan, weights, work)
         for n in range(start, end):
             row, i = rows[n], n - start
             lane = lanes.scalars[row]

@@ -54,6 +54,7 @@ SCALARS = np.dtype(
         ("last_time_us", "i8"),  # event time of the newest point
         ("episode_position", "i8"),  # position and event time of the record that opened the episode
         ("episode_us", "i8"),
+        ("network", "i8"),  # mark of the network that h and c are of; 0 before the first point
         ("mean", "f8"),  # normaliser, in the units of the value
         ("variance", "f8"),
         ("previous", "f8"),  # newest value
@@ -278,6 +279,11 @@ def lane_dtype(profile: Profile, layers: int, hidden: int) -> np.dtype[Any]:
             ("segment_energy", "f4", (max(SEGMENT_GROUPS.values()) + 1,)),
         ]
     )
+
+
+def without_hidden(row: np.dtype[Any]) -> np.dtype[Any]:
+    """A row without (h, c), which is all of it that depends on the size of the network."""
+    return np.dtype([(name, row[name]) for name in row.names or () if name != "hidden"])
 
 
 def allocate(row: np.dtype[Any], lanes: int) -> Slab:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from detectors.detector import Detector
 from pipeline.adapters.bundles import Bundle
 from pipeline.adapters.spill import SqliteSpill
+from pipeline.carrying import carry_state
 from pipeline.cli.pasts import lanes_of, past_of, require_row
 from pipeline.cli.wiring import make_detector, make_engine
 from pipeline.codec.decoding import make_decoder
@@ -84,10 +85,7 @@ class EngineWorkshop:
     def carry(self, place: Place, old: Work) -> Work | None:
         """See `Workshop`."""
         new = self.make(place)
-        if new.engine.lanes.row_type != old.engine.lanes.row_type or new.engine.fields != old.engine.fields:
-            return None
-        new.engine.load(old.engine.save(), old.engine.counts.to_dict())
-        return new
+        return new if carry_state(old.engine, new.engine) else None
 
     def release(self, place: Place) -> None:
         """See `Workshop`."""
