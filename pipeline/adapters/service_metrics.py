@@ -66,6 +66,7 @@ class ServiceMetrics(Collector):
         self.last_commit = gauge("last_commit_timestamp_seconds", "Time of the newest commit.")
         self.decode_seconds = seconds("decode_seconds", "Time that decoding a chunk of messages took.")
         self.snapshots = counter("snapshots", "Snapshots completed.")
+        self.swaps = counter("swaps", "Partitions whose state went over to another configuration or bundle.")
         self.restore_seconds = seconds("restore_seconds", "Time that reading the state of a partition took.")
         self.rebalances = counter("rebalances", "Changes of this member's partitions.", "kind", REBALANCES)
         self.dead_letters = counter("dead_letters", "Messages sent to the dead letters.", "reason", DEAD_LETTER_REASONS)

@@ -13,7 +13,7 @@ from pipeline.adapters.service_metrics import Held, ServiceMetrics
 from pipeline.cli.metering import count_lanes
 from pipeline.engine import Outcome, PartitionEngine
 from pipeline.lane_detector import LaneDetector
-from pipeline.records import Phase, Place
+from pipeline.records import Phase, Place, RunIdentity
 from pipeline.service.plan import Standing
 
 _IDLE_S = 10.0
@@ -54,6 +54,7 @@ class ServiceObserver:
         self._engine.name_build(version)
         self._engine.name_bundle(bundle, detector.name)
         self._health = health
+        self._profile = detector.name
         self._warm_up = detector.warm_up
         self._engines: dict[Place, PartitionEngine] = {}
         self._moved: dict[Place, _Moved] = {}
@@ -146,6 +147,11 @@ class ServiceObserver:
         """See `Observer`."""
         self.service.restore_seconds.observe(seconds)
         self._snapshots[place] = (snapshot_offset, 0.0)
+
+    def swapped(self, place: Place, before: RunIdentity, now: RunIdentity) -> None:  # noqa: ARG002  as above
+        """See `Observer`."""
+        self.service.swaps.inc()
+        self._engine.name_bundle(now.bundle, self._profile)
 
     def snapshot_taken(self, place: Place, offset: int) -> None:
         """See `Observer`."""

@@ -92,10 +92,12 @@ class Service:
     def step(self) -> None:
         """One round."""
         self._plan = self._reload() or self._plan
+        self._workshop.renew()
         self._observer.beat()
         try:
             if self._rewinding:
                 self._rewind()
+            self._swap()
             self._restore()
             self._poll()
             if not self._rewinding:  # else a rebalance has dropped outputs of partitions that are held on
@@ -135,6 +137,15 @@ class Service:
         self._rewinding = True
         self._drop(places)
         self._tell("lost", places)
+
+    def _swap(self) -> None:
+        """Let the partitions whose bundle is not the newest any more go over to it, where they are."""
+        for task in self._tasks.values():
+            if task.status is not Status.LIVE or task.work is None:
+                continue
+            if task.work.identity.bundle != self._workshop.identity(task.place).bundle:
+                self._finish()
+                self._arrive(task)
 
     def _restore(self) -> None:
         """Restore for a moment, one partition after another, however many there are."""

@@ -80,11 +80,17 @@ class Work:
 class Workshop(Protocol):
     """Makes what partitions are processed with."""
 
+    def renew(self) -> None:
+        """Take a newer bundle if there is one; asked once a round, and answers at once."""
+
     def identity(self, place: Place) -> RunIdentity:
         """What `make` gives an engine of."""
 
     def make(self, place: Place) -> Work:
         """A fresh one, as configured now."""
+
+    def make_under(self, place: Place, bundle: str) -> Work | None:
+        """A fresh one as configured now, but with the bundle of this id; None when that is not to be had any more."""
 
     def make_for(self, place: Place, state: Checkpoint, *, redo: bool) -> Work | None:
         """A fresh one like the one that the state is of; None when it cannot be made any more.
@@ -148,6 +154,9 @@ class Observer(Protocol):
 
     def restored(self, place: Place, seconds: float, snapshot_offset: int) -> None:
         """The state of a partition is back, by the snapshot at an offset; -1 for none."""
+
+    def swapped(self, place: Place, before: RunIdentity, now: RunIdentity) -> None:
+        """The state of a partition has gone over to another configuration or bundle."""
 
     def snapshot_taken(self, place: Place, offset: int) -> None:
         """A snapshot is complete and committed."""

@@ -108,20 +108,30 @@ class Recovery:
             task.status = Status.CATCHING_UP
 
     def _begin_fresh(self, task: Task, offset: int) -> None:
-        task.begin(self._workshop.make(task.place), None)
-        task.offset = offset
-        task.target = max(task.target, offset)
-        task.note = Note(begin=offset, past=self._workshop.identity(task.place).past)
+        self._begin_with(task, self._workshop.make(task.place), offset)
 
     def _begin_again(self, task: Task, offset: int, plan: ServicePlan) -> None:
-        """Do everything again from where fresh lanes began, with what they began with."""
-        if task.note.past == self._workshop.identity(task.place).past:
-            self._begin_fresh(task, offset)
+        """Do everything again from where fresh lanes began, with the bundle and the past that they began with."""
+        current, note = self._workshop.identity(task.place), task.note
+        work: Work | None
+        if note.past != current.past:
+            missing, work = f"fresh lanes that began at {offset} with {_past(note)}", None
+        elif note.bundle in {"", current.bundle}:
+            missing, work = "", self._workshop.make(task.place)
+        else:
+            missing = f"the bundle {note.bundle} that it began with is gone"
+            work = self._workshop.make_under(task.place, note.bundle)
+        if work is None:
+            self._tell_lost_state(task, f"no snapshot, and {missing}", plan)
+            self._begin_fresh(task, task.target)
             return
-        self._tell_lost_state(
-            task, f"no snapshot, and fresh lanes that began at {offset} with {_past(task.note)}", plan
-        )
-        self._begin_fresh(task, task.target)
+        self._begin_with(task, work, offset)
+
+    def _begin_with(self, task: Task, work: Work, offset: int) -> None:
+        task.begin(work, None)
+        task.offset = offset
+        task.target = max(task.target, offset)
+        task.note = Note(begin=offset, bundle=work.identity.bundle, past=work.identity.past)
 
     def _begin_from(self, task: Task, state: Checkpoint, offset: int, plan: ServicePlan) -> None:
         same = state.run == self._workshop.identity(task.place)
@@ -160,10 +170,11 @@ class Recovery:
                 f"the state of configuration {before.config_hash} and bundle {before.bundle}, whose lanes do not fit",
                 plan,
             )
-            self._begin_fresh(task, task.target)
+            self._begin_fresh(task, task.offset)
             changed = task.work
         else:
             task.begin(changed, None if task.decoder is None else task.decoder.unit)
+        self._observer.swapped(task.place, before, changed.identity)
         self._log.warning(
             "swapped", place=_name(task), offset=task.offset,
             configuration=[before.config_hash, changed.identity.config_hash],
@@ -171,6 +182,7 @@ class Recovery:
             keys_begin_with=[_past(before), _past(changed.identity)],
         )  # fmt: skip
         task.status = Status.SWAPPING
+        task.writer = None  # a snapshot that is still being written is of the state before
         return False
 
     def skip_expired(self, task: Task, plan: ServicePlan) -> None:
@@ -204,7 +216,8 @@ class Recovery:
             task.target = task.offset
 
     def _tell_lost_state(self, task: Task, found: str, plan: ServicePlan) -> None:
-        told = f"{_name(task)}: found {found} for the committed offset {task.target}; expected the state there"
+        offset = max(task.offset, task.target)
+        told = f"{_name(task)}: found {found} for the committed offset {offset}; expected the state there"
         if plan.on_missing == "stop":
             raise LossError(f'{told}; to start its lanes anew at this offset, set on_missing = "fresh" in [state]')
         self._log.error("state_lost", place=_name(task), detail=f"{told}; its lanes start anew")

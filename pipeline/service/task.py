@@ -33,11 +33,13 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         begin: offset at which fresh lanes began; None once a snapshot is complete.
+        bundle: id of the bundle that they began with.
         snapshot: the writer's note of the newest complete snapshot.
         past: what fresh lanes began with; of the identity of what they are processed with.
     """
 
     begin: int | None = None
+    bundle: str = ""
     snapshot: str = ""
     past: str = ""
 

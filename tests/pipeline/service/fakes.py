@@ -4,8 +4,9 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
+from pipeline.carrying import carry_state
 from pipeline.codec.decoding import make_decoder
 from pipeline.codec.formats import MessageFormat
 from pipeline.engine import EngineConfig, PartitionEngine
@@ -214,40 +215,65 @@ class MemoryOutbox:
 
 
 class TestWorkshop:
-    """Fulfils `Workshop`, with a small network; `settings` stand for the configuration."""
+    """Fulfils `Workshop`, with a small network; `settings` stand for the configuration.
+
+    Args:
+        fits: whether state of another configuration can be gone on with.
+        bundle: that there is at first.
+        newer: the one that there is after so many rounds.
+    """
 
     __test__ = False
+    BUNDLES: ClassVar = {"bundle": 1.0, "newer": 0.7, "newest": 0.4}
+    """Gain of the network of each."""
 
-    def __init__(self, settings: str = "one", threshold: float = 1.3, *, fits: bool = True) -> None:
+    def __init__(
+        self,
+        settings: str = "one",
+        threshold: float = 1.3,
+        *,
+        fits: bool = True,
+        bundle: str = "bundle",
+        newer: Mapping[int, str] | None = None,
+    ) -> None:
         self._settings = settings
         self._threshold = threshold
         self._fits = fits
+        self._bundle = bundle
+        self._newer = newer or {}
+        self._rounds = 0
+
+    def renew(self) -> None:
+        self._rounds += 1
+        self._bundle = self._newer.get(self._rounds, self._bundle)
 
     def identity(self, place: Place) -> RunIdentity:
-        return RunIdentity(self._settings, "bundle", place.topic)
+        return RunIdentity(self._settings, self._bundle, place.topic)
 
     def make(self, place: Place) -> Work:
-        return self._make(place, self._settings, self._threshold)
+        return self._make(place, self._settings, self._threshold, self._bundle)
+
+    def make_under(self, place: Place, bundle: str) -> Work | None:
+        return self._make(place, self._settings, self._threshold, bundle) if self._fits else None
 
     def make_for(self, place: Place, state: Checkpoint, *, redo: bool) -> Work | None:
-        return self._make(place, state.run.config_hash, state.meta["settings"]["threshold"]) if self._fits else None
-
-    def carry(self, place: Place, old: Work) -> Work | None:
         if not self._fits:
             return None
+        return self._make(place, state.run.config_hash, state.meta["settings"]["threshold"], state.run.bundle)
+
+    def carry(self, place: Place, old: Work) -> Work | None:
         new = self.make(place)
-        new.engine.load(old.engine.save(), old.engine.counts.to_dict())
-        return new
+        return new if self._fits and carry_state(old.engine, new.engine) else None
 
     def release(self, place: Place) -> None:
         pass
 
-    def _make(self, place: Place, settings: str, threshold: float) -> Work:
-        detector = make_detector(threshold=threshold, warm_up=20)
-        origin = Origin(place.topic, str(place.partition), "bundle")
+    def _make(self, place: Place, settings: str, threshold: float, bundle: str) -> Work:
+        detector = make_detector(threshold=threshold, gain=self.BUNDLES[bundle], warm_up=20)
+        origin = Origin(place.topic, str(place.partition), bundle)
         return Work(
             PartitionEngine(detector, EngineConfig(), ("value",), origin, MemorySpill()),
-            RunIdentity(settings, "bundle", place.topic),
+            RunIdentity(settings, bundle, place.topic),
             {"threshold": threshold},
             1,
             lambda unit: make_decoder(LAYOUT, unit),
@@ -300,6 +326,9 @@ class Notes:
         pass
 
     def restored(self, place: Place, seconds: float, snapshot_offset: int) -> None:
+        pass
+
+    def swapped(self, place: Place, before: RunIdentity, now: RunIdentity) -> None:
         pass
 
     def snapshot_taken(self, place: Place, offset: int) -> None:
