@@ -22,6 +22,7 @@ from pipeline.lane_detector import LaneDetector
 from pipeline.lanes import LaneTable
 from pipeline.records import Anomaly, Batch, Disposition, KeyedRows, Phase, VerdictTable
 from pipeline.reporting import Reporter
+from pipeline.residuals import Residuals, measure_residuals, no_residuals
 from pipeline.silence import LANE_FIELDS, SilenceClock, SilenceEvents, SilenceRule, watch
 from pipeline.windows import CountWindows, PartitionClock, Points, Steps, WindowSpec, assign, lane_fields
 
@@ -55,12 +56,14 @@ class Outcome:
         anomalies: in order.
         counts: of this batch alone.
         dead_letters: (n,) positions of the records that could not be used.
+        residuals: of the points scored, those of warming lanes left out.
     """
 
     verdicts: tuple[VerdictTable, ...]
     anomalies: tuple[Anomaly, ...]
     counts: Counts
     dead_letters: NDArray[np.int64]
+    residuals: Residuals
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +213,10 @@ class PartitionEngine:
         table = self._tabulate(batch, points, steps, verdicts, severity, by_record.ravel())
         dead_letters = batch.position[by_record.min(axis=1) >= Disposition.DEAD_LETTERED]
         self.counts += counts
-        return Outcome((table,), tuple(anomalies), counts, dead_letters)
+        scored = np.flatnonzero(verdicts.points >= self._detector.warm_up)
+        variance = self.lanes.slab["scalars"]["variance"][steps.lane[scored]]
+        residuals = measure_residuals(steps.value[scored], verdicts.expected[scored], variance)
+        return Outcome((table,), tuple(anomalies), counts, dead_letters, residuals)
 
     def _rows_of(self, batch: Batch, unusable: NDArray[np.bool_]) -> NDArray[np.int64]:
         """First row of each record's key; 0 for unusable records, whose points reach no lane.
@@ -334,14 +340,16 @@ class PartitionEngine:
 
 def _join(outcomes: Sequence[Outcome]) -> Outcome:
     """One outcome of the parts of a micro-batch."""
-    counts = Counts()
+    counts, residuals = Counts(), no_residuals()
     for outcome in outcomes:
         counts += outcome.counts
+        residuals = residuals.plus(outcome.residuals)
     return Outcome(
         tuple(table for outcome in outcomes for table in outcome.verdicts),
         tuple(anomaly for outcome in outcomes for anomaly in outcome.anomalies),
         counts,
         np.concatenate([outcome.dead_letters for outcome in outcomes]),
+        residuals,
     )
 
 

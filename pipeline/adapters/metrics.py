@@ -1,12 +1,16 @@
 """What the engine shows to Prometheus, counted per batch, never per record; no label takes its values from data."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
+import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 from pipeline.accounting import RECORD_DISPOSITIONS, Counts
 from pipeline.errors import ConfigError
 from pipeline.records import Disposition, Phase, Severity
+from pipeline.residuals import BOUNDS, Residuals, no_residuals
 
 PREFIX = "driftline"
 PROBLEM_REASONS = (
@@ -67,6 +71,7 @@ class EngineMetrics:
             registry=registry,
             buckets=_SCORING_SECONDS,
         )
+        self._residuals = ResidualHistogram(registry)
         self._build = Info("build", "Version of Driftline.", namespace=PREFIX, registry=registry)
         self._bundle = Info("bundle", "Bundle and profile in service.", namespace=PREFIX, registry=registry)
 
@@ -78,11 +83,11 @@ class EngineMetrics:
         """Show which bundle and profile score from now on."""
         self._bundle.info({"bundle": bundle, "profile": profile})
 
-    def count_batch(self, counts: Counts, *, scoring_s: float, now_s: float) -> None:
+    def count_batch(self, counts: Counts, residuals: Residuals, *, scoring_s: float, now_s: float) -> None:
         """Add what came of one micro-batch.
 
         Args:
-            counts: of this batch alone.
+            counts, residuals: of this batch alone.
             scoring_s: time it spent in the engine.
             now_s: wall-clock time, in seconds since 1970-01-01 UTC.
         """
@@ -97,6 +102,7 @@ class EngineMetrics:
         ):
             for label, count in by_label.items():
                 metric.labels(label).inc(count)
+        self._residuals.add(residuals)
         self._batch_records.observe(counts.consumed)
         self._scoring_seconds.observe(scoring_s)
         self._last_record.set(now_s)
@@ -120,6 +126,27 @@ class EngineMetrics:
         self._open_episodes.set(open_episodes)
         self._state_bytes.set(state_bytes)
         self._watermark.set(watermark_us / 1e6)
+
+
+class ResidualHistogram(Collector):
+    """A histogram that takes residuals by the batch; one observation at a time would cost as much as scoring them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._sum = no_residuals()
+        registry.register(self)
+
+    def add(self, residuals: Residuals) -> None:
+        """Count the residuals of a batch."""
+        self._sum = self._sum.plus(residuals)
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """The histogram as it stands."""
+        counted = np.cumsum(self._sum.buckets).tolist()
+        name = f"{PREFIX}_residual_ratio"
+        told = HistogramMetricFamily(name, "One-step residuals in standard deviations of their lanes.")
+        buckets = [(str(bound), count) for bound, count in zip((*BOUNDS, "+Inf"), counted, strict=True)]
+        told.add_metric([], buckets, self._sum.total)
+        yield told
 
 
 def serve_metrics(registry: CollectorRegistry, port: int, host: str = "127.0.0.1") -> tuple[int, Callable[[], None]]:

@@ -46,7 +46,8 @@ class _Meter:
             self._engine, self._moved = progress.engine, (0, 0)
         evictions, returns = lanes.evictions - self._moved[0], lanes.returns - self._moved[1]
         self._moved = (lanes.evictions, lanes.returns)
-        self._metrics.count_batch(progress.outcome.counts, scoring_s=progress.seconds, now_s=time.time())
+        outcome = progress.outcome
+        self._metrics.count_batch(outcome.counts, outcome.residuals, scoring_s=progress.seconds, now_s=time.time())
         self._metrics.count_moves(evictions=evictions, returns=returns)
         self._metrics.set_state(
             lanes=count_lanes(progress.engine, self._warm_up),

@@ -99,7 +99,7 @@ class ServiceObserver:
             self._engines[place] = engine
             self._moved[place] = _Moved(engine.lanes.evictions, engine.lanes.returns)
         self.service.decode_seconds.observe(decode_s)
-        self._engine.count_batch(outcome.counts, scoring_s=scoring_s, now_s=time.time())
+        self._engine.count_batch(outcome.counts, outcome.residuals, scoring_s=scoring_s, now_s=time.time())
 
     def dead_lettered(self, reasons: Mapping[str, int]) -> None:
         """See `Observer`."""

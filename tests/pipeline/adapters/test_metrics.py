@@ -3,6 +3,7 @@ import threading
 import urllib.request
 from collections import Counter
 
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -10,6 +11,7 @@ from pipeline.accounting import Counts
 from pipeline.adapters.metrics import PROBLEM_REASONS, EngineMetrics, serve_metrics
 from pipeline.errors import ConfigError
 from pipeline.records import Disposition, Phase, Severity
+from pipeline.residuals import measure_residuals
 
 CATALOGUE = {
     "driftline_records_consumed_total": ("counter", ()),
@@ -28,6 +30,7 @@ CATALOGUE = {
     "driftline_last_record_timestamp_seconds": ("gauge", ()),
     "driftline_batch_records": ("histogram", ()),
     "driftline_scoring_seconds": ("histogram", ()),
+    "driftline_residual_ratio": ("histogram", ()),
     "driftline_build_info": ("info", ("version",)),
     "driftline_bundle_info": ("info", ("bundle", "profile")),
 }
@@ -115,8 +118,9 @@ def test_batches_add_up(registry: CollectorRegistry, metrics: EngineMetrics) -> 
         flagged=Counter(high=2),
         events=Counter(opened=1, closed=1),
     )
-    metrics.count_batch(counts, scoring_s=0.02, now_s=1_000.0)
-    metrics.count_batch(counts, scoring_s=0.04, now_s=1_001.5)
+    residuals = measure_residuals(np.array([1.0, 3.0, 9.0, 50.0]), np.array([1.5, 3.0, np.nan, 0.0]), np.full(4, 4.0))
+    metrics.count_batch(counts, residuals, scoring_s=0.02, now_s=1_000.0)
+    metrics.count_batch(counts, residuals, scoring_s=0.04, now_s=1_001.5)
     value = registry.get_sample_value
     assert value("driftline_records_consumed_total") == 20
     records = exported(registry, "driftline_records_total", "disposition")
@@ -132,6 +136,10 @@ def test_batches_add_up(registry: CollectorRegistry, metrics: EngineMetrics) -> 
     assert value("driftline_batch_records_sum") == 20
     assert value("driftline_scoring_seconds_sum") == pytest.approx(0.06)
     assert value("driftline_last_record_timestamp_seconds") == 1_001.5
+    residual = exported(registry, "driftline_residual_ratio_bucket", "le")
+    assert [residual[bound] for bound in ("0.01", "0.2", "0.5", "5.0", "+Inf")] == [2, 2, 4, 4, 6]
+    assert value("driftline_residual_ratio_sum") == pytest.approx(2 * (0.25 + 0 + 10))
+    assert value("driftline_residual_ratio_count") == 6
 
 
 def test_state(registry: CollectorRegistry, metrics: EngineMetrics) -> None:
