@@ -1,0 +1,70 @@
+"""The guard over a newer bundle."""
+
+import numpy as np
+import pytest
+
+from pipeline.accounting import Counts
+from pipeline.engine import Outcome
+from pipeline.residuals import BOUNDS, Residuals
+from pipeline.service.guard import Guard
+from pipeline.service.probation import Probation
+
+
+def _outcome(level: float) -> Outcome:
+    """Of 1,000 points with a mean residual."""
+    buckets = np.zeros(len(BOUNDS) + 1, np.int64)
+    buckets[3] = 1000
+    return Outcome((), (), Counts(), np.zeros(0, np.int64), Residuals(buckets, 1000 * level))
+
+
+class _Left:
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+
+    def __call__(self, bundle: str, reason: str) -> None:
+        self.calls.append((bundle, reason))
+
+
+@pytest.fixture
+def left() -> _Left:
+    """What was asked to be left."""
+    return _Left()
+
+
+@pytest.fixture
+def guard(left: _Left) -> Guard:
+    """One that has seen the first bundle for long."""
+    made = Guard("first", Probation(block_points=1000, pass_points=30_000), left)
+    for n in range(50):
+        made.scored(_outcome(0.3 + 0.01 * (n % 3)))
+    return made
+
+
+def test_a_worse_bundle_is_left_once(guard: Guard, left: _Left) -> None:
+    """With its name and reason, and not again while the way back is under way or behind it."""
+    for _ in range(4):  # each partition tells of its own swap
+        guard.swapped("second")
+    assert guard.is_on_probation
+    for _ in range(12):
+        guard.scored(_outcome(0.6))
+    ((bundle, reason),) = left.calls
+    assert bundle == "second"
+    assert "found a mean residual of 0.6" in reason
+    for _ in range(4):
+        guard.swapped("first")
+    for _ in range(40):
+        guard.scored(_outcome(0.6))
+    assert len(left.calls) == 1
+    assert not guard.is_on_probation
+
+
+def test_a_bundle_as_good_passes_and_sets_the_band(guard: Guard, left: _Left) -> None:
+    """Behind its probation a bundle is what the next one is compared with."""
+    guard.swapped("second")
+    for n in range(60):
+        guard.scored(_outcome(0.2 + 0.01 * (n % 3)))
+    assert not guard.is_on_probation
+    guard.swapped("third")
+    for n in range(10):
+        guard.scored(_outcome(0.3 + 0.01 * (n % 3)))
+    assert [bundle for bundle, _ in left.calls] == ["third"]
