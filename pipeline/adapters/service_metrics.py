@@ -67,6 +67,8 @@ class ServiceMetrics(Collector):
         self.decode_seconds = seconds("decode_seconds", "Time that decoding a chunk of messages took.")
         self.snapshots = counter("snapshots", "Snapshots completed.")
         self.swaps = counter("swaps", "Partitions whose state went over to another configuration or bundle.")
+        self.rollbacks = counter("rollbacks", "Bundles that this process asked to go back from.")
+        self.probation = gauge("bundle_probation", "Whether a newer bundle is being compared with the one before.")
         self.restore_seconds = seconds("restore_seconds", "Time that reading the state of a partition took.")
         self.rebalances = counter("rebalances", "Changes of this member's partitions.", "kind", REBALANCES)
         self.dead_letters = counter("dead_letters", "Messages sent to the dead letters.", "reason", DEAD_LETTER_REASONS)

@@ -14,6 +14,7 @@ from pipeline.cli.metering import count_lanes
 from pipeline.engine import Outcome, PartitionEngine
 from pipeline.lane_detector import LaneDetector
 from pipeline.records import Phase, Place, RunIdentity
+from pipeline.service.guard import Guard
 from pipeline.service.plan import Standing
 
 _IDLE_S = 10.0
@@ -35,6 +36,7 @@ class ServiceObserver:
 
     Args:
         is_member: whether this process is in the group just now.
+        guard: told of what is scored and of swaps; None for none.
         clock: monotonic seconds.
     """
 
@@ -47,9 +49,11 @@ class ServiceObserver:
         *,
         version: str,
         bundle: str,
+        guard: Guard | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.service = ServiceMetrics(registry)
+        self._guard = guard
         self._engine = EngineMetrics(registry)
         self._engine.name_build(version)
         self._engine.name_bundle(bundle, detector.name)
@@ -100,6 +104,9 @@ class ServiceObserver:
             self._moved[place] = _Moved(engine.lanes.evictions, engine.lanes.returns)
         self.service.decode_seconds.observe(decode_s)
         self._engine.count_batch(outcome.counts, outcome.residuals, scoring_s=scoring_s, now_s=time.time())
+        if self._guard is not None:
+            self._guard.scored(outcome)
+            self.service.probation.set(self._guard.is_on_probation)
 
     def dead_lettered(self, reasons: Mapping[str, int]) -> None:
         """See `Observer`."""
@@ -152,6 +159,8 @@ class ServiceObserver:
         """See `Observer`."""
         self.service.swaps.inc()
         self._engine.name_bundle(now.bundle, self._profile)
+        if self._guard is not None:
+            self._guard.swapped(now.bundle)
 
     def snapshot_taken(self, place: Place, offset: int) -> None:
         """See `Observer`."""
