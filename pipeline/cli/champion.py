@@ -6,7 +6,7 @@ it, and only then is it there for the loop to take. What cannot be used is told 
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from pipeline.adapters.bundles import Bundle
@@ -21,12 +21,39 @@ SHORT = 16
 """Digits of an id as people are shown it."""
 
 
-class ChampionWatch:
-    """Fulfils `pipeline.cli.workshop.Bundles`.
+class KnownBundles:
+    """Fulfils `pipeline.cli.workshop.Bundles`, where none is to be gone over to.
+
+    Args:
+        reader: of the registry that bundles of snapshots are looked for in, which restoring waits for.
+        known: bundles that need not be looked for.
+    """
+
+    def __init__(self, reader: RegistryView, known: Iterable[Bundle], log: Log) -> None:
+        self._reader = reader
+        self._known = {bundle.short_id: bundle for bundle in known}
+        self._log = log
+
+    def newer(self) -> Bundle | None:
+        """See `Bundles`."""
+        return None
+
+    def find(self, short_id: str) -> Bundle | None:
+        """See `Bundles`."""
+        if short_id not in self._known:
+            try:
+                self._known[short_id] = self._reader.load(self._reader.find(short_id))
+            except DriftlineError as exc:
+                self._log.error("bundle_unusable", bundle=short_id, error=str(exc))
+        return self._known.get(short_id)
+
+
+class ChampionWatch(KnownBundles):
+    """Fulfils `pipeline.cli.workshop.Bundles` with the champion of a registry.
 
     Args:
         registry: used by the watch's own thread alone.
-        reader: of the same registry, used by `find`, which restoring waits for.
+        reader, known: see `KnownBundles`.
         current: the bundle that scores at first.
         require_usable: raises `DriftlineError` for a bundle that this service cannot score with.
         interval_s: seconds between two looks.
@@ -36,18 +63,17 @@ class ChampionWatch:
         self,
         registry: Registry,
         reader: RegistryView,
+        known: Iterable[Bundle],
         current: Bundle,
         require_usable: Callable[[Bundle], None],
         log: Log,
         *,
         interval_s: float,
     ) -> None:
+        super().__init__(reader, (*known, current), log)
         self._registry = registry
-        self._reader = reader
         self._require_usable = require_usable
-        self._log = log
         self._interval_s = interval_s
-        self._known = {current.short_id: current}
         self._seen = current.manifest.id
         self._ready: queue.SimpleQueue[Bundle] = queue.SimpleQueue()
         self._to_leave: tuple[str, str] | None = None
@@ -71,15 +97,6 @@ class ChampionWatch:
         while not self._ready.empty():
             newest = self._ready.get()
         return newest
-
-    def find(self, short_id: str) -> Bundle | None:
-        """See `Bundles`."""
-        if short_id not in self._known:
-            try:
-                self._known[short_id] = self._reader.load(self._reader.find(short_id))
-            except DriftlineError as exc:
-                self._log.error("bundle_unusable", bundle=short_id, error=str(exc))
-        return self._known.get(short_id)
 
     def leave(self, bundle: str, reason: str) -> None:
         """Have the registry go back from a bundle, and hold promotion; answers at once.

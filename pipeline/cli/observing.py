@@ -105,7 +105,8 @@ class ServiceObserver:
         self.service.decode_seconds.observe(decode_s)
         self._engine.count_batch(outcome.counts, outcome.residuals, scoring_s=scoring_s, now_s=time.time())
         if self._guard is not None:
-            self._guard.scored(outcome)
+            if self._guard.scored(outcome):
+                self.service.rollbacks.inc()
             self.service.probation.set(self._guard.is_on_probation)
 
     def dead_lettered(self, reasons: Mapping[str, int]) -> None:

@@ -31,6 +31,12 @@ def open_bundle(config: Config) -> Bundle:
     return registry.load(_find(registry, named[1]))
 
 
+def followed_registry(config: Config) -> str | None:
+    """URL of the registry whose champion is to score; None where another bundle is named."""
+    named = _in_registry(config)
+    return named[0] if named is not None and named[1] == CHAMPION else None
+
+
 def pinned_name(config: Config) -> str | None:
     """Name for the configuration of the very bundle that it means now; None where it means no bundle of a registry.
 

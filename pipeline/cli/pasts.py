@@ -58,6 +58,8 @@ def row_of(engine: PartitionEngine) -> str:
 def open_fitting(path: Path, config: Config, bundle: str, fields: tuple[str, ...]) -> LanesFile:
     """A file of lanes that go on under the configuration in use.
 
+    Another network than theirs rebuilds what they carry, see `detectors.rebuilding`; another baseline cannot.
+
     Args:
         bundle: id of the bundle in use, or kind of the baseline.
         fields: names of the values of a record.
@@ -66,6 +68,7 @@ def open_fitting(path: Path, config: Config, bundle: str, fields: tuple[str, ...
         UserError: there is none, or its lanes were made otherwise; all differences are named.
     """
     found, fit = open_lanes(path), fit_of(config, fields)
+    bundle = found.run.bundle if config.detector.kind == LSTM else bundle
     was = _told(found.run.bundle, found.making.detector, found.making.windows, found.making.fields)
     now = _told(bundle, fit["detector"], fit["windows"], fields)
     differing = [name for name in was | now if was.get(name) != now.get(name)]

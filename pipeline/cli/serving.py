@@ -23,6 +23,7 @@ from pipeline.adapters.logs import LogSettings, configure_logs
 from pipeline.adapters.state.files import FileStateStore
 from pipeline.adapters.state.topic import TopicStateStore
 from pipeline.cli.detecting import require_lstm
+from pipeline.cli.following import following, make_guard
 from pipeline.cli.kafka_settings import settings_from
 from pipeline.cli.observing import ServiceObserver
 from pipeline.cli.opening import open_bundle
@@ -82,7 +83,9 @@ def serve(config: Config, member: Member) -> int:
         connection = settings_from(config.kafka)
         bundle = open_bundle(config)
         spills = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="driftline-")))
-        workshop = EngineWorkshop(config, bundle, spills)
+        bundles = held.enter_context(following(config, bundle, log))
+        guard = make_guard(config, bundle, bundles)
+        workshop = EngineWorkshop(config, bundle, spills, bundles)
         registry = CollectorRegistry()
         health = Health(limit_s=config.kafka.max_poll_interval.total_seconds())
         port = config.http.port if member.port is None else member.port
@@ -109,6 +112,7 @@ def serve(config: Config, member: Member) -> int:
             lambda: feed.is_member,
             version=driftline_version(),
             bundle=bundle.short_id,
+            guard=guard,
         )
         watch = ConfigWatch(
             config,

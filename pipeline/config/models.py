@@ -185,6 +185,15 @@ class ModelsSection(Section):
         description="Its folder, or the URL of one, such as 'file:///var/lib/driftline/models' or "
         "'s3://bucket/models'.",
     )
+    check_interval: Duration = Field(
+        default=timedelta(seconds=10),
+        gt=timedelta(0),
+        description="How often the service looks for a newer champion, where the bundle is 'champion'.",
+    )
+    rollback: bool = Field(
+        default=True,
+        description="Whether the service goes back from a newer champion that turns out worse, and holds promotion.",
+    )
 
 
 class SourceSection(Section):

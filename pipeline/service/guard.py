@@ -35,11 +35,13 @@ class Guard:
             self._probation.begin()
         self._before, self._bundle = self._bundle, bundle
 
-    def scored(self, outcome: Outcome) -> None:
-        """Points were scored with the bundle."""
+    def scored(self, outcome: Outcome) -> bool:
+        """Points were scored with the bundle; whether that was the moment to ask for another one."""
         alarms = sum(one.event == "opened" and one.kind != "silence" for one in outcome.anomalies)
         residuals = outcome.residuals
         before = self._probation.standing
         standing = self._probation.add(Block(residuals.points, residuals.total, alarms))
-        if standing is Standing.FAILED and before is not Standing.FAILED:
-            self._leave(self._bundle, self._probation.reason)
+        if standing is not Standing.FAILED or before is Standing.FAILED:
+            return False
+        self._leave(self._bundle, self._probation.reason)
+        return True

@@ -32,6 +32,8 @@ INDIFFERENT = {
     "windows.aggregate": "sum",
     "state.budget": "1MiB",
     "models.registry": "elsewhere",
+    "models.check_interval": "3s",
+    "models.rollback": "false",
     "source.time_field": "t",
     "source.value_fields": "a",
     "source.key_field": "k",

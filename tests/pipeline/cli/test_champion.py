@@ -36,7 +36,9 @@ def _watching(url: str, notes: Notes, refused: str = "") -> Iterator[ChampionWat
             raise BundleError("found it of no use")
 
     view = RegistryView(url)
-    watch = ChampionWatch(Registry(url), view, view.load(view.find("champion")), require_usable, notes, interval_s=0.01)
+    watch = ChampionWatch(
+        Registry(url), view, [], view.load(view.find("champion")), require_usable, notes, interval_s=0.01
+    )
     watch.start()
     yield watch
     watch.close()

@@ -4,11 +4,8 @@ import pytest
 
 from pipeline.adapters.bundles import load_bundle, save_bundle, shipped_bundle_path
 from pipeline.adapters.bundles.registry import Registry
-from pipeline.cli import serving
 from pipeline.cli.evaluate.options import config_of
 from pipeline.cli.opening import open_bundle, pin_bundle, pinned_name
-from pipeline.cli.serve import command
-from pipeline.cli.supervising import worker_options
 from pipeline.config import Config
 from pipeline.errors import BundleError, RegistryError
 from tests.pipeline.adapters.bundles.bench import act
@@ -68,18 +65,3 @@ def test_an_evaluation_pins_the_champion(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("DRIFTLINE_MODELS__REGISTRY", str(tmp_path / "models"))
     given = {"detector": None, "detector_option": (), "profile": None, "bundle": "champion", "risk": None, "file": None}
     assert config_of(given).detector.bundle == f"#{name}"
-
-
-def test_workers_are_told_the_champion_of_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a supervisor gives to its workers takes the place of the bundle that is configured."""
-    taken: list[str] = []
-
-    def serve(config: Config, _: serving.Member) -> int:
-        taken.append(config.detector.bundle)
-        return 0
-
-    monkeypatch.setattr(serving, "serve", serve)
-    for bundle in ("#0123", None):
-        options = worker_options(None, bundle, create_topics=True)
-        command.main([*options, "--worker", "1"], standalone_mode=False)
-    assert taken == ["#0123", "shipped"]

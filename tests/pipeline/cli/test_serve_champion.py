@@ -5,44 +5,150 @@ import os
 import signal
 import subprocess
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline.adapters.bundles import Bundle
 from pipeline.adapters.bundles.registry import Registry
+from pipeline.cli.workshop import EngineWorkshop
+from pipeline.config import Config, load_config
+from pipeline.records import Place
+from pipeline.service.outputs import send_outputs
+from pipeline.service.plan import Topics
 from tests.chaos.records import make_records
 from tests.chaos.service import Names, Serving, write_config
-from tests.kafka_broker import create_topic, read_committed, send
+from tests.kafka_broker import create_topic, read_committed, read_to_end, send
 from tests.pipeline.adapters.bundles.bench import act
 from tests.pipeline.cli.bundles import variant
 from tests.pipeline.cli.test_serve import PARTITIONS, _drain
+from tests.pipeline.service.fakes import MemoryLog, MemoryOutbox, Stored, Trap
 
 pytestmark = pytest.mark.kafka
 
 
-def test_all_workers_have_the_champion_of_the_start(bootstrap: str, tmp_path: Path) -> None:
-    """Whatever is promoted while they run, also the one that is killed and started again."""
+def _swaps(told: str) -> dict[int, list[int]]:
+    """Offsets at which each partition went over to another bundle, by what the log says."""
+    found: dict[int, list[int]] = {n: [] for n in range(PARTITIONS)}
+    for line in told.splitlines():
+        if '"swapped"' in line:
+            event = json.loads(line)
+            found[int(event["place"].rpartition("/")[2])].append(event["offset"])
+    return found
+
+
+def _expected(
+    config: Config,
+    bundles: list[Bundle],
+    swaps: dict[int, list[int]],
+    messages: Sequence[Any],
+    scratch: Path,
+) -> dict[str, dict[int, list[str]]]:
+    """Outputs of engines that take one message after another, and go over to the next bundle where it is told."""
+    log, name = MemoryLog(), Names.of(config.kafka.group, str((config.input.topics or ("",))[0]))
+    outbox = MemoryOutbox(log, Trap())
+    topics = Topics(name.anomalies, name.dead_letters, name.verdicts)
+    workshops = [EngineWorkshop(config, bundle, scratch) for bundle in bundles]
+    for partition in range(PARTITIONS):
+        mine = sorted((one for one in messages if one.partition == partition), key=lambda one: one.offset)
+        place = Place(name.input, partition)
+        at, work = 0, workshops[0].make(place)
+        decoder = work.make_decoder(None)
+        for one in mine:
+            while at < len(swaps[partition]) and one.offset >= swaps[partition][at]:
+                at += 1
+                changed = workshops[at].carry(place, work)
+                assert changed is not None
+                work, decoder = changed, changed.make_decoder(decoder.unit)
+            message = Stored(one.offset, one.key, one.value)
+            batch = decoder.decode([message])
+            send_outputs(outbox, topics, place, [message], batch, work.engine.process(batch), 1)
+        for workshop in workshops:
+            workshop.release(place)
+    outbox.commit({})
+    return {
+        topic: {n: [value.decode() for _, value, _ in mine] for n, mine in log.contents(topic).items()}
+        for topic in (name.anomalies, name.verdicts)
+    }
+
+
+def test_a_newer_champion_is_gone_over_to_at_one_offset(bootstrap: str, tmp_path: Path) -> None:
+    """Two workers, one of them killed behind the swap: what readers see is what an engine with those swaps says."""
     registry = Registry(str(tmp_path / "models"))
-    first, second = (registry.publish(variant(seed=seed), act()) for seed in (2, 3))
+    bundles = [variant(), variant(gain=0.8, seed=2)]
+    first, second = (registry.publish(bundle, act()) for bundle in bundles)
     registry.promote(first, act())
     name = Names.of(f"run-{uuid.uuid4().hex[:8]}", f"in-{uuid.uuid4().hex[:8]}")
     create_topic(bootstrap, name.input, PARTITIONS, {})
-    config = write_config(
+    file = write_config(
         tmp_path / "c.toml", bootstrap, name, detector={"bundle": "champion"},
-        models={"registry": str(tmp_path / "models")}, kafka={"session_timeout": "3s"},
+        models={"registry": str(tmp_path / "models"), "check_interval": "200ms"}, kafka={"session_timeout": "3s"},
+        log={"repeat_interval": "0s"},
     )  # fmt: skip
-    service = Serving(config, tmp_path / "log", "--workers", "2")
+    records = list(make_records(6000, 8, PARTITIONS, 9, garbage=0.0))
+    service = Serving(file, tmp_path / "log", "--workers", "2")
     service.wait_until_ready()
+    send(bootstrap, name.input, records[:4000])
+    _drain(bootstrap, name, service)
     registry.promote(second, act(1))
+    service.wait_for(lambda: all(_swaps(service.told).values()))
+    send(bootstrap, name.input, records[4000:5000])
     found = subprocess.run(["pgrep", "-P", str(service.process.pid)], capture_output=True, text=True, check=True)
     os.kill(int(found.stdout.split()[0]), signal.SIGKILL)
+    send(bootstrap, name.input, records[5000:])
     service.wait_for(lambda: "worker_ended" in service.told)
-    send(bootstrap, name.input, make_records(4000, 8, PARTITIONS, 9, garbage=0.0))
     _drain(bootstrap, name, service)
+    swaps = _swaps(service.told)
+    assert all(len(set(mine)) == 1 for mine in swaps.values())
+    samples = service.metrics()
+    assert sum(value for (metric, _), value in samples.items() if metric == "driftline_swaps_total") >= 1
     assert service.stop() == 0
+    messages = read_to_end(bootstrap, name.input)
+    anomalies, verdicts = read_committed(bootstrap, name.anomalies, name.verdicts)
+    config = load_config(file, {}, environ={}).config
+    one_each = {partition: mine[:1] for partition, mine in swaps.items()}
+    expected = _expected(config, bundles, one_each, messages, tmp_path)
+    assert {n: [one.value for one in mine] for n, mine in anomalies.items()} == expected[name.anomalies]
+    assert {n: [one.value for one in mine] for n, mine in verdicts.items()} == expected[name.verdicts]
+    told = {json.loads(one.value or "")["bundle"] for mine in anomalies.values() for one in mine}
+    assert told == {first[:16], second[:16]}
+
+
+def test_a_bundle_that_is_worse_in_service_is_left(bootstrap: str, tmp_path: Path) -> None:
+    """The registry is rolled back and promotion held, once and loudly, and the bundle before scores again."""
+    registry = Registry(str(tmp_path / "models"))
+    first, second = (registry.publish(bundle, act()) for bundle in (variant(), variant(gain=3.0, seed=2)))
+    registry.promote(first, act())
+    name = Names.of(f"run-{uuid.uuid4().hex[:8]}", f"in-{uuid.uuid4().hex[:8]}")
+    create_topic(bootstrap, name.input, PARTITIONS, {})
+    file = write_config(
+        tmp_path / "c.toml", bootstrap, name, detector={"bundle": "champion"},
+        models={"registry": str(tmp_path / "models"), "check_interval": "200ms"}, log={"repeat_interval": "0s"},
+    )  # fmt: skip
+    records = list(make_records(120_000, 40, PARTITIONS, 9, garbage=0.0))
+    service = Serving(file, tmp_path / "log")
+    service.wait_until_ready()
+    send(bootstrap, name.input, records[:80_000])
+    _drain(bootstrap, name, service)
+    registry.promote(second, act(1))
+    service.wait_for(lambda: all(_swaps(service.told).values()))
+    assert service.metrics()[("driftline_bundle_probation", ())] == 0  # told with the next batch
+    send(bootstrap, name.input, records[80_000:])
+    service.wait_for(lambda: all(len(mine) == 2 for mine in _swaps(service.told).values()), 120)
+    _drain(bootstrap, name, service)
+    assert service.told.count('"rolled_back"') == 1
+    assert service.metrics()[("driftline_rollbacks_total", ())] == 1
+    assert service.stop() == 0
+    standing = Registry(str(tmp_path / "models")).standing()
+    assert standing.champion == first
+    assert standing.hold is not None
+    assert "residual" in standing.hold.reason or "alarms" in standing.hold.reason
     (told,) = read_committed(bootstrap, name.anomalies)
-    bundles = {json.loads(message.value)["bundle"] for part in told.values() for message in part}
-    assert bundles == {first[:16]}
+    for mine in told.values():
+        bundles = [json.loads(one.value or "")["bundle"] for one in mine]
+        assert bundles[0] == first[:16]
 
 
 def test_without_a_champion_the_service_does_not_start(bootstrap: str, tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+"""From the configuration to the bundles that the service scores with, now and later."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from detectors.thresholds import RISK_POINTS
+from pipeline.adapters.bundles import Bundle, load_bundle, shipped_bundle_path
+from pipeline.adapters.bundles.reading import RegistryView
+from pipeline.adapters.bundles.registry import Registry
+from pipeline.cli.champion import ChampionWatch, KnownBundles
+from pipeline.cli.opening import followed_registry
+from pipeline.cli.wiring import make_detector
+from pipeline.config import Config
+from pipeline.errors import BundleError
+from pipeline.service.guard import Guard
+from pipeline.service.plan import Log
+from pipeline.service.probation import Probation
+
+
+@contextmanager
+def following(config: Config, bundle: Bundle, log: Log) -> Iterator[KnownBundles]:
+    """Within the block, bundles by id, and newer ones where the champion of a registry is followed.
+
+    Args:
+        bundle: that scores at first.
+
+    Raises:
+        ConfigError: a registry at no such kind of URL.
+    """
+    shipped = load_bundle(shipped_bundle_path())
+    url = followed_registry(config)
+    if url is None:
+        yield KnownBundles(RegistryView(config.models.registry), [shipped, bundle], log)
+        return
+
+    def require_usable(newer: Bundle) -> None:
+        row, now = make_detector(config, newer).lane_dtype, make_detector(config, bundle).lane_dtype
+        if config.state.warm_from is not None and row != now:
+            raise BundleError(
+                f"bundle {newer.short_id}: found a network of another size than that of the lanes in "
+                f"{config.state.warm_from[0]}; expected the same: make the file anew with `driftline warm --bundle`"
+            )
+
+    watch = ChampionWatch(
+        Registry(url), RegistryView(url), [shipped], bundle, require_usable, log,
+        interval_s=config.models.check_interval.total_seconds(),
+    )  # fmt: skip
+    watch.start()
+    try:
+        yield watch
+    finally:
+        watch.close()
+
+
+def make_guard(config: Config, bundle: Bundle, bundles: KnownBundles) -> Guard | None:
+    """Who watches over newer bundles; None where there are none, or nobody is to."""
+    if not isinstance(bundles, ChampionWatch) or not config.models.rollback:
+        return None
+    return Guard(bundle.short_id, Probation(allowed=config.detector.risk / RISK_POINTS), bundles.leave)
