@@ -19,7 +19,8 @@ from detectors.features import LARGEST_VALUE
 from detectors.kernel import Verdicts
 from detectors.layout import Slab
 from detectors.normalise import LEAST_SCALE, MEMORY
-from detectors.tail_rank import LARGEST_SCORE, TailRank
+from detectors.tail_rank import LARGEST_SCORE, TailRank, ranked_rates
+from detectors.thresholds import Rates
 
 WINDOW = 6400
 """Values that the windowed Gaussian looks back over, as on the Numenta Anomaly Benchmark (Lavin & Ahmad 2015)."""
@@ -48,6 +49,10 @@ class _Baseline(ABC):
     def streams(self) -> Sequence[str]:
         """There is one: the raw score."""
         return ("score",)
+
+    def rates(self, verdicts: Verdicts) -> Rates:
+        """See `ranked_rates`."""
+        return ranked_rates(verdicts)
 
     @property
     def is_restorable(self) -> bool:

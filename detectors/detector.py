@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from detectors.episodes import Decision
+from detectors.evidence import EVIDENCE
 from detectors.features import INPUTS
 from detectors.kernel import Verdicts, Weights, walk
 from detectors.layout import STREAMS, Plan, Profile, Slab, lane_dtype, make_plan, view_lanes
 from detectors.network import Network
 from detectors.segments import Segment, make_segment
+from detectors.thresholds import Rates, ThresholdTable, unknown_rates
 
 BAND = 0.95
 """Nominal coverage of the band around the expected value."""
@@ -42,6 +44,8 @@ class Walk:
             event_peak=self._verdicts.event_peak[: self._events],
             event_points=self._verdicts.event_points[: self._events],
             event_novelty=self._verdicts.event_novelty[: self._events].copy(),
+            event_evidence=self._verdicts.event_evidence[: self._events].copy(),
+            event_levels=self._verdicts.event_levels[: self._events].copy(),
             event_window=self._verdicts.event_window[: self._events].copy(),
         )
 
@@ -66,6 +70,8 @@ def allocate_verdicts(n: int, streams: int, window: int) -> Verdicts:
         event_peak=np.empty(n, np.float32),
         event_points=np.empty(n, np.int32),
         event_novelty=np.empty((n, streams), np.float32),
+        event_evidence=np.zeros((n, streams), EVIDENCE),
+        event_levels=np.empty((n, 2)),
         event_window=np.empty((n, window)),
     )
 
@@ -78,11 +84,13 @@ class Detector:
         network: the shared forecaster.
         profile: what a lane remembers.
         decision: how scores become verdicts.
+        table: what the decision's thresholds were read off, by which scores are told as rates; None: they are not.
     """
 
     network: Network
     profile: Profile
     decision: Decision
+    table: ThresholdTable | None = None
     plan: Plan = field(init=False)
     _weights: Weights = field(init=False, repr=False)
     _streams: NDArray[np.int64] = field(init=False, repr=False)
@@ -123,6 +131,12 @@ class Detector:
     def for_partition(self) -> Self:
         """Itself: nothing is remembered but in rows."""
         return self
+
+    def rates(self, verdicts: Verdicts) -> Rates:
+        """How often a fault-free lane as old opens an episode with such a score as the highest at each event (m,)."""
+        if self.table is None:
+            return unknown_rates(len(verdicts.event_point))
+        return self.table.rates(verdicts.points[verdicts.event_point], verdicts.event_peak)
 
     @property
     def lane_dtype(self) -> np.dtype[Any]:

@@ -99,6 +99,17 @@ def track_episode(lane, window, decision, score, threshold, position):
 
 
 @compiled
+def levels_of(lane, window, decision):
+    """Level before the lane's newest episode and the newest one, in the units of the value; as for a level shift.
+
+    Called before the newest point is counted.
+    """
+    scale = np.float64(lane.frame_scale) if lane.frame_scale > 0 else 1.0
+    level, _ = window_moments(window, lane.points + 1, min(decision.quiet, len(window)))
+    return lane.frame_mean + scale * np.float64(lane.level_before), lane.frame_mean + scale * level
+
+
+@compiled
 def is_learned(lane, decision, threshold, flagged, level):
     """Whether a judged point enters what its lane remembers.
 

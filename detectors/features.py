@@ -43,6 +43,8 @@ LARGEST_VALUE = 1e37
 DERIVED_LIMIT = 1e12
 """Largest derived stream in frame units; tails of either width can hold it."""
 FRAME_LIMIT = 1e6
+LEAST_SPREAD = 1e-3
+"""Added to a standard deviation in the frame, so that its logarithm is finite."""
 _SURPRISE_LIMIT = 50.0
 _MEAN_SURPRISE_LIMIT = 6.0
 
@@ -288,9 +290,9 @@ def observe(lane, rings, window, plan, value, time_us, derived, inputs):
     if frozen:
         _observe_changes(lane, window, framed, derived)
     mean, spread = window_moments(window, lane.points + 1, SHORT)
-    derived[MEAN_10], derived[SPREAD_10] = mean, math.log(spread + 1e-3)
+    derived[MEAN_10], derived[SPREAD_10] = mean, math.log(spread + LEAST_SPREAD)
     mean, spread = window_moments(window, lane.points + 1, LONG)
-    derived[MEAN_40], derived[SPREAD_40] = mean, math.log(spread + 1e-3)
+    derived[MEAN_40], derived[SPREAD_40] = mean, math.log(spread + LEAST_SPREAD)
 
     tell_clock(time_us + np.int64(lane.interval_us), inputs)
     lane.previous = value

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.compiled import compiled
-from detectors.episodes import CLOSED, NOTHING, is_learned, threshold_of, track_episode
+from detectors.episodes import CLOSED, NOTHING, is_learned, levels_of, threshold_of, track_episode
+from detectors.evidence import in_units, weigh
 from detectors.features import (
     INPUTS,
     MEAN_SEASONAL_DIFFERENCE,
@@ -79,6 +80,8 @@ class Verdicts(NamedTuple):
     event_peak: NDArray[np.float32]  # (m,) highest score of the episode so far
     event_points: NDArray[np.int32]  # (m,) flagged points of the episode so far
     event_novelty: NDArray[np.float32]  # (m, streams)
+    event_evidence: NDArray[np.void]  # (m, streams) of EVIDENCE
+    event_levels: NDArray[np.float64]  # (m, 2) level before the episode and now, in the units of the value
     event_window: NDArray[np.float64]  # (m, window), newest last, in the units of the value; nan before the first
 
 
@@ -192,6 +195,19 @@ def _score(lane, tails, counts, means, plan, streams, derived, warm_up, work):
             fourth = square * square
             power += fourth * fourth
     return math.sqrt(math.sqrt(math.sqrt(power)))
+
+
+@compiled
+def _take_evidence(lane, tails, counts, means, plan, streams, derived, level, work, evidence):
+    """Fill in the evidence (streams,) of a point just scored, before it is remembered."""
+    total = remembered(lane.points - FRAME_AFTER, plan.generation)
+    for s in range(len(streams)):
+        if work.novelties[s] > 0:
+            stream = streams[s]
+            weigh(
+                evidence[s], store(tails, derived[stream]), tails, counts, s * 4 * plan.tail_size, plan.tail_size,
+                means[s], min(work.ages[_kind_of(stream)], total), in_units(lane, stream, derived[stream], level),
+            )  # fmt: skip
 
 
 @compiled
@@ -337,6 +353,11 @@ def walk(lanes, plan, streams, segment, weights, decision, rows, time_us, values
                     episode = lane.episode_position
             else:
                 score = np.nan
+            if event != NOTHING:
+                _take_evidence(
+                    lane, lanes.tails[row], lanes.tail_counts[row], lanes.tail_means[row], plan, streams,
+                    work.derived[i], np.float64(work.inputs[i, 0]), work, verdicts.event_evidence[events],
+                )  # fmt: skip
             _remember(
                 lane, lanes.tails[row], lanes.tail_counts[row], lanes.tail_means[row], plan, streams, work.derived[i],
                 is_learned(lane, decision, threshold, flagged, work.inputs[i, 0]), work.ages,
@@ -350,6 +371,7 @@ def walk(lanes, plan, streams, segment, weights, decision, rows, time_us, values
                 verdicts.event_peak[events] = lane.peak_score
                 verdicts.event_points[events] = max(flagged_before, lane.episode_points)
                 verdicts.event_novelty[events] = work.novelties
+                verdicts.event_levels[events] = levels_of(lane, window, decision)
                 copy_window(lane, window, verdicts.event_window[events])
                 events += 1
             lane.points += 1

@@ -75,6 +75,29 @@ def is_uncommon(stored, tails, counts, base, size, mean):
 
 
 @compiled
+def rank_in_tail(key, tails, counts, start, size):
+    """(rank, known): how many values at least as extreme as `known` one side of a stream's tails remembers.
+
+    `known` is the key itself where that rank is exact; else the least extreme value down to which ranks are.
+
+    Args:
+        key: the value as the tails store it, negated for the lower side.
+        start: of the side.
+    """
+    known = key
+    for last in (start + size - 1, start + 2 * size - 1):
+        if counts[last] > 0 and tails[last] > known:
+            known = tails[last]
+    rank = np.int64(0)
+    for first in (start, start + size):
+        for i in range(first, first + size):
+            if counts[i] == 0 or tails[i] < known:
+                break
+            rank += counts[i]
+    return rank, known
+
+
+@compiled
 def novelty(stored, tails, counts, base, size, mean, log_total, scale):
     """Novelty of an uncommon value of a stream; arguments as for `is_uncommon`.
 
@@ -87,16 +110,7 @@ def novelty(stored, tails, counts, base, size, mean, log_total, scale):
         start, other, extreme, centre, key = base, base + 2 * size, value, mean, stored
     else:
         start, other, extreme, centre, key = base + 2 * size, base, -value, -mean, negate(stored)
-    known = key  # the tail's rank is exact from here up
-    for last in (start + size - 1, start + 2 * size - 1):
-        if counts[last] > 0 and tails[last] > known:
-            known = tails[last]
-    rank = np.int64(0)
-    for first in (start, start + size):
-        for i in range(first, first + size):
-            if counts[i] == 0 or tails[i] < known:
-                break
-            rank += counts[i]
+    rank, known = rank_in_tail(key, tails, counts, start, size)
     rarity = log_total - _log10_of_next(rank)
     if known > key:
         inward = np.float64((extreme - centre) / (load(known) - centre))

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from detectors.compiled import compiled
 from detectors.detector import allocate_verdicts
-from detectors.episodes import CLOSED, NOTHING, Decision, is_learned, threshold_of, track_episode
+from detectors.episodes import CLOSED, NOTHING, Decision, is_learned, levels_of, threshold_of, track_episode
+from detectors.evidence import weigh
 from detectors.features import FRAME_LIMIT, LARGEST_VALUE
 from detectors.kernel import Verdicts, copy_window
 from detectors.layout import SCALARS, Slab
@@ -30,7 +31,7 @@ from detectors.normalise import (
     update_moments,
 )
 from detectors.novelty import forget, is_uncommon, mean_weight, novelty, remember, remembered
-from detectors.thresholds import RISK_POINTS, fixed_decision
+from detectors.thresholds import RISK_POINTS, Rates, fixed_decision
 
 GENERATION = 4000
 """Points after which the older of two generations of raw scores is forgotten."""
@@ -108,6 +109,19 @@ class TailRank:
         """
         lanes = RankedLanes(*(slab[name] for name in RankedLanes._fields))
         return int(_judge(lanes, self.decision, rows, time_us, values, positions, raw, verdicts))
+
+
+def ranked_rates(verdicts: Verdicts) -> Rates:
+    """How often a lane gives such a raw score by chance, at each event (m,) that a raw score caused.
+
+    By its rank alone: (k + 1) / (N + 1) where k of N past ones were as high; at most that where none was. Of the end of
+    an episode nothing is known, since the raw score that it rests on is another point's.
+    """
+    evidence = verdicts.event_evidence[:, 0]
+    told = evidence["exact"] & (verdicts.event[verdicts.event_point] < CLOSED)
+    return Rates(
+        np.where(told, (evidence["seen"] + 1) / (evidence["among"] + 1), np.nan), told & (evidence["seen"] == 0)
+    )
 
 
 def rank_decision(risk: float, **rules: float) -> Decision:
@@ -188,6 +202,10 @@ def _judge(lanes, decision, rows, time_us, values, positions, raws, verdicts):
             flagged, event = track_episode(lane, window, decision, score, threshold, positions[n])
             if lane.episode_points > 0 or event >= CLOSED:
                 episode = lane.episode_position
+        if event != NOTHING and score > 0:
+            evidence = verdicts.event_evidence[events, 0]
+            among = remembered(taken, GENERATION)
+            weigh(evidence, store(tails, raw), tails, counts, 0, TAIL_SIZE, means[0], among, raw)
         if speaks and lane.points >= FRAME_AFTER:
             _remember(raw, taken, tails, counts, means, is_learned(lane, decision, threshold, flagged, level))
             lanes.taken[row] = taken + 1
@@ -199,6 +217,7 @@ def _judge(lanes, decision, rows, time_us, values, positions, raws, verdicts):
             verdicts.event_peak[events] = lane.peak_score
             verdicts.event_points[events] = max(flagged_before, lane.episode_points)
             verdicts.event_novelty[events, 0] = score
+            verdicts.event_levels[events] = levels_of(lane, window, decision)
             copy_window(lane, window, verdicts.event_window[events])
             events += 1
         lane.points += 1

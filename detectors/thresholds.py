@@ -6,8 +6,8 @@ turns (age, rate) into a threshold.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,13 @@ RISK_POINTS = 1000
 """Points of a lane that the risk is told for."""
 LEAST_ALARMS = 8
 """Alarms that a measured rate needs to count; rarer ones follow from the slope."""
+
+
+class Rates(NamedTuple):
+    """How often a fault-free lane opens an episode with such a score."""
+
+    per_point: NDArray[np.float64]  # (m,) nan where it is not known
+    is_most: NDArray[np.bool_]  # (m,) whether it may be rarer still
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,7 @@ class ThresholdTable:
     ages: Sequence[float]
     log_rates: Sequence[float]
     thresholds: Sequence[Sequence[float]]
+    _arrays: tuple[NDArray[np.float64], ...] = field(init=False, repr=False, compare=False)  # log10 of ages; the others
 
     def __post_init__(self) -> None:
         table = np.array(self.thresholds, np.float64)
@@ -49,6 +57,24 @@ class ThresholdTable:
             raise ValueError(
                 f"found a threshold table of shape {table.shape}, expected rising ages and rates and falling thresholds"
             )
+        object.__setattr__(self, "_arrays", (np.log10(np.maximum(knots[0], 1)), knots[1], table))
+
+    def rates(self, points: NDArray[np.int32], scores: NDArray[np.float32]) -> "Rates":
+        """How often fault-free lanes of the ages `points` (m,) open an episode with scores such as `scores` (m,).
+
+        That is the rate for which the score would be the threshold; rates beyond the table's ends are held at its ends.
+        """
+        ages, log_rates, table = self._arrays
+        age = np.log10(np.maximum(points, 1))
+        row = np.clip(np.searchsorted(ages, age, side="right") - 1, 0, len(ages) - 2)
+        along = np.clip((age - ages[row]) / (ages[row + 1] - ages[row]), 0.0, 1.0)[:, None]
+        falling = table[row] + (table[row + 1] - table[row]) * along
+        column = np.clip((falling > scores[:, None]).sum(axis=1) - 1, 0, len(log_rates) - 2)
+        every = np.arange(len(column))
+        near, far = falling[every, column], falling[every, column + 1]
+        between = np.clip((near - scores) / (near - far), 0.0, 1.0)
+        rates = 10.0 ** (log_rates[column] + (log_rates[column + 1] - log_rates[column]) * between)
+        return Rates(rates, scores >= falling[:, 0])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a bundle."""
@@ -57,6 +83,11 @@ class ThresholdTable:
             "log_rates": list(self.log_rates),
             "thresholds": [list(row) for row in self.thresholds],
         }
+
+
+def unknown_rates(count: int) -> Rates:
+    """Rates (count,) of which nothing is known."""
+    return Rates(np.full(count, np.nan), np.zeros(count, np.bool_))
 
 
 def make_decision(table: ThresholdTable, risk: float, **rules: float) -> Decision:

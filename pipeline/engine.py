@@ -128,7 +128,7 @@ class PartitionEngine:
         self._detector = detector.for_partition()
         self._config = config
         self.fields = fields
-        self._reporter = Reporter(origin, fields, detector.streams)
+        self._reporter = Reporter(origin, fields, detector.streams, self._detector.rates)
         self._clock = PartitionClock()
         self._silence = SilenceClock()
 

@@ -3,18 +3,20 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.records import Anomaly, Severity
+from pipeline.explanations import explain_silence, horizon_of
+from pipeline.records import Anomaly, Evidence, Severity
 
 SEVERITY_STEPS = (0.4, 0.8, 1.6)
 """Score above the threshold from which a flagged point is medium, high and critical. 0.4 is about a tenfold rarity."""
 CONTEXT = 64
 STREAMS_TOLD = 5
 EVENTS = {1: "opened", 2: "worsened", 3: "closed", 4: "closed"}
-LEVEL_SHIFT_EVENT = 4
+OPENED_EVENT, LEVEL_SHIFT_EVENT = 1, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +71,47 @@ def share_evidence(scores: NDArray[np.float32], fields: Sequence[str]) -> dict[s
     return {name: round(float(share), 4) for name, share in zip(fields, shares, strict=True)}
 
 
-def strongest_streams(names: Sequence[str], novelty: NDArray[np.float32]) -> list[list[dict[str, str | float]]]:
-    """Of each row of novelties (m, streams), the derived streams that spoke, most novel first."""
-    order = np.argsort(-novelty, axis=1, kind="stable")[:, :STREAMS_TOLD]
+def strongest_streams(
+    names: Sequence[str], novelty: NDArray[np.float32], evidence: NDArray[np.void]
+) -> list[list[Evidence]]:
+    """The derived streams that spoke at each of m events, most novel first.
+
+    Args:
+        novelty: (m, streams)
+        evidence: (m, streams), see `detectors.evidence`.
+    """
+    events, told = len(novelty), min(STREAMS_TOLD, len(names))
+    order = np.argsort(-novelty, axis=1, kind="stable")[:, :told]
     highest = np.take_along_axis(novelty, order, axis=1)
-    return [
-        [{"name": names[i], "novelty": round(value, 3)} for i, value in zip(which, values, strict=True) if value > 0]
-        for which, values in zip(order.tolist(), highest.tolist(), strict=True)
+    found = np.take_along_axis(evidence, order, axis=1)
+    row, column = np.nonzero(highest > 0)
+    which, chosen = order[row, column], found[row, column]
+    horizons = [horizon_of(name) for name in names]
+    told_in_order = [
+        Evidence(names[i], novel, horizons[i], "above" if above else "below", value, seen, among, exact)
+        for i, novel, above, value, seen, among, exact in zip(
+            which.tolist(),
+            np.round(highest[row, column].astype(np.float64), 3).tolist(),
+            chosen["above"].tolist(),
+            round_digits(chosen["value"], 6).tolist(),
+            chosen["seen"].tolist(),
+            chosen["among"].tolist(),
+            chosen["exact"].tolist(),
+            strict=True,
+        )
     ]
+    ends = np.cumsum(np.bincount(row, minlength=events)).tolist()
+    return [told_in_order[start:end] for start, end in pairwise([0, *ends])]
+
+
+def round_digits(values: NDArray[np.float64], digits: int) -> NDArray[np.float64]:
+    """Values to so many significant digits."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        exponent = np.clip(digits - 1 - np.floor(np.log10(np.abs(values))), -300, 300)
+        power = 10.0 ** np.abs(exponent)
+        # a division by a whole power of ten gives the nearest number, whose decimals are the shortest
+        rounded = np.where(exponent >= 0, np.rint(values * power) / power, np.rint(values / power) * power)
+    return np.where(np.isfinite(rounded) & (values != 0), rounded, values)
 
 
 def finite_or_none(value: float) -> float | None:
@@ -85,7 +120,7 @@ def finite_or_none(value: float) -> float | None:
 
 
 def silence_anomaly(
-    origin: Origin, *, key: str, field: str, time_us: int, position: int, since_us: int, began: bool
+    origin: Origin, *, key: str, field: str, time_us: int, position: int, since_us: int, pace_us: int, began: bool
 ) -> Anomaly:
     """The report of a stream that fell silent at `since_us` and is noticed, or heard again, at `time_us`."""
     episode = f"{origin.source}/{origin.partition}/{since_us}/{key}/{field}/silence"
@@ -108,6 +143,7 @@ def silence_anomaly(
         peak_score=None,
         points=0,
         opened_at=iso_time(since_us),
+        reason=explain_silence(time_us - since_us, pace_us, began=began),
         contributions={field: 1.0},
         streams=[],
         context=[],

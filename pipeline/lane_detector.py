@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:  # compiled functions are imported once it is known where they are kept
     from detectors.kernel import Verdicts
     from detectors.layout import Slab
+    from detectors.thresholds import Rates
 
 
 class LaneWalk(Protocol):
@@ -42,11 +43,14 @@ class LaneDetector(Protocol):
 
     @property
     def streams(self) -> Sequence[str]:
-        """Names of the columns of `Verdicts.event_novelty`."""
+        """Names of the columns of `Verdicts.event_novelty` and `Verdicts.event_evidence`."""
 
     @property
     def is_restorable(self) -> bool:
         """Whether the rows are all that it remembers of lanes, so that saved ones can be gone on with."""
+
+    def rates(self, verdicts: "Verdicts") -> "Rates":
+        """How often a fault-free lane would open an episode with such a score as at each of the events (m,)."""
 
     def for_partition(self) -> "LaneDetector":
         """One like it for another slab; itself, where the rows are all that it remembers."""

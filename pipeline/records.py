@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -175,6 +175,30 @@ class VerdictTable:
         return len(self.time_us)
 
 
+class Evidence(msgspec.Struct, frozen=True, gc=False):
+    """A derived stream that spoke at an event.
+
+    Attributes:
+        novelty: how much it counts in the score.
+        horizon: steps ahead of the forecast that it judges; None for a stream that judges none.
+        side: on which it is far out: above or below.
+        value: of the stream, in the units of the observed value; means of residuals in normalised units, and means of
+            surprises in those of the forecast's scale.
+        seen: remembered points that were as far out on that side, or farther.
+        among: points that memory covers.
+        exact: whether no more were seen than `seen`; memory ends farther out otherwise.
+    """
+
+    name: str
+    novelty: float
+    horizon: int | None
+    side: Literal["above", "below"]
+    value: float
+    seen: int
+    among: int
+    exact: bool
+
+
 class Anomaly(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """One event of an episode, as written to the anomalies output; times are ISO 8601 in UTC.
 
@@ -185,8 +209,11 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
         episode: id of the episode, that of the event that opened it.
         kind: point, level_shift (known once it closes) or silence.
         score, threshold, segment_score: of this point; None for silence.
+        once_in: points in which a fault-free lane of this age opens an episode with a score like the peak once; None
+            for silence, and where it is not known.
+        reason: all of it in a sentence.
         contributions: each field's share in the record's evidence, summing to 1.
-        streams: the derived streams that spoke, most novel first, with their novelty.
+        streams: the derived streams that spoke, most novel first.
         points: flagged points of the episode so far.
         context: newest values of the lane up to this point, oldest first, at most 64.
         position: of the record in its partition: row of the file from 1, or offset.
@@ -210,10 +237,12 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     segment_score: float | None = None
     severity: str
     peak_score: float | None
+    once_in: int | None = None
     points: int
     opened_at: str
+    reason: str = ""
     contributions: dict[str, float]
-    streams: list[dict[str, str | float]]
+    streams: list[Evidence]
     context: list[float]
     bundle: str
     source: str

@@ -1,26 +1,28 @@
 """The anomalies of a micro-batch: what its points did to episodes, and the silences that it ended or showed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.kernel import Verdicts
+from detectors.thresholds import Rates
 from pipeline.episodes import (
     CONTEXT,
     EVENTS,
     LEVEL_SHIFT_EVENT,
+    OPENED_EVENT,
     Origin,
     anomaly_id,
-    finite_or_none,
     grade,
     iso_times,
     share_evidence,
     silence_anomaly,
     strongest_streams,
 )
-from pipeline.records import Anomaly, Batch, Severity
+from pipeline.explanations import explain_end, explain_point, explain_shift
+from pipeline.records import Anomaly, Batch, Evidence, Severity
 from pipeline.silence import SilenceEvents
 from pipeline.windows import Steps
 
@@ -34,12 +36,20 @@ class Reporter:
         origin: named in every anomaly.
         fields: names of the fields of a record.
         streams: names of the derived streams.
+        rates: how often a fault-free lane would open an episode with such a score as at each event.
     """
 
-    def __init__(self, origin: Origin, fields: tuple[str, ...], streams: Sequence[str]) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        fields: tuple[str, ...],
+        streams: Sequence[str],
+        rates: Callable[[Verdicts], Rates],
+    ) -> None:
         self._origin = origin
         self._fields = fields
         self._streams = streams
+        self._rates = rates
 
     def report(
         self,
@@ -79,22 +89,33 @@ class Reporter:
             iso_times(steps.time_us[points]),
             iso_times(verdicts.event_opened_us),
             steps.value[points].tolist(),
-            verdicts.expected[points].tolist(),
-            verdicts.lower[points].tolist(),
-            verdicts.upper[points].tolist(),
+            _or_none(verdicts.expected[points]),
+            _or_none(verdicts.lower[points]),
+            _or_none(verdicts.upper[points]),
             verdicts.score[points].tolist(),
             threshold.tolist(),
-            verdicts.segment[points].tolist(),
+            _or_none(verdicts.segment[points]),
             severity[points].tolist(),
             peaks.tolist(),
             verdicts.event_peak.tolist(),
             verdicts.event_points.tolist(),
+            *self._once_in(verdicts),
+            (steps.time_us[points] - verdicts.event_opened_us).tolist(),
+            verdicts.event_levels.tolist(),
             self._contributions(steps, verdicts),
-            strongest_streams(self._streams, verdicts.event_novelty),
+            strongest_streams(self._streams, verdicts.event_novelty, verdicts.event_evidence),
             _contexts(verdicts.event_window[:, -CONTEXT:]),
             strict=True,
         )
         return [self._describe(keys, *row) for row in rows]
+
+    def _once_in(self, verdicts: Verdicts) -> tuple[list[int | None], list[bool]]:
+        """Of each event, the points in which a fault-free lane gives such a score once, and whether it may be more."""
+        rates, is_most = self._rates(verdicts)
+        points = 1 / rates
+        unit = 10.0 ** np.maximum(np.floor(np.log10(points)) - 1, 0)
+        told = _or_none(np.rint(points / unit) * unit)
+        return [None if once is None else int(once) for once in told], is_most.tolist()
 
     def _describe(
         self,
@@ -107,41 +128,54 @@ class Reporter:
         time: str,
         opened_at: str,
         observed: float,
-        expected: float,
-        lower: float,
-        upper: float,
+        expected: float | None,
+        lower: float | None,
+        upper: float | None,
         score: float,
         threshold: float,
-        segment_score: float,
+        segment_score: float | None,
         severity: int,
         peak_severity: int,
         peak_score: float,
         points: int,
+        once_in: int | None,
+        at_most: bool,  # noqa: FBT001
+        lasted_us: int,
+        levels: list[float],
         contributions: dict[str, float],
-        streams: list[dict[str, str | float]],
+        streams: list[Evidence],
         context: list[float],
     ) -> Anomaly:
         key, name, what, origin = keys[slot], self._fields[field], EVENTS[event], self._origin
         offset, index = origin.place(position)
+        if event == LEVEL_SHIFT_EVENT:
+            reason = explain_shift(levels[0], levels[1], points, lasted_us)
+        elif what == "closed":
+            reason = explain_end(points, lasted_us)
+        else:
+            reason = explain_point(observed, expected, streams, once_in, at_most=at_most)
+        opening = anomaly_id(origin, episode, key, name, "opened")
         return Anomaly(
-            id=anomaly_id(origin, position, key, name, what),
+            id=opening if event == OPENED_EVENT else anomaly_id(origin, position, key, name, what),
             event=what,
-            episode=anomaly_id(origin, episode, key, name, "opened"),
+            episode=opening,
             kind="level_shift" if event == LEVEL_SHIFT_EVENT else "point",
             key=key,
             field=name,
             time=time,
             observed=observed,
-            expected=finite_or_none(expected),
-            lower=finite_or_none(lower),
-            upper=finite_or_none(upper),
+            expected=expected,
+            lower=lower,
+            upper=upper,
             score=score,
             threshold=threshold,
-            segment_score=finite_or_none(segment_score),
+            segment_score=segment_score,
             severity=_SEVERITIES[peak_severity if what == "closed" else severity],
             peak_score=peak_score,
+            once_in=once_in,
             points=points,
             opened_at=opened_at,
+            reason=reason,
             contributions=contributions,
             streams=streams,
             context=context,
@@ -173,9 +207,9 @@ class Reporter:
 
     def _silences(self, batch: Batch, silences: SilenceEvents, keys: Sequence[str]) -> list[Anomaly]:
         reports = []
-        for lane, record, since_us, began in zip(
+        for lane, record, since_us, began, pace_us in zip(
             silences.lane.tolist(), silences.record.tolist(), silences.since_us.tolist(), silences.began.tolist(),
-            strict=True,
+            silences.pace_us.tolist(), strict=True,
         ):  # fmt: skip
             slot, at = divmod(lane, len(self._fields))
             report = silence_anomaly(
@@ -185,10 +219,19 @@ class Reporter:
                 time_us=int(batch.time_us[record]),
                 position=int(batch.position[record]),
                 since_us=since_us,
+                pace_us=pace_us,
                 began=began,
             )
             reports.append(report)
         return reports
+
+
+def _or_none(column: NDArray[np.float64] | NDArray[np.float32]) -> list[float | None]:
+    """The values, None for those that JSON has no number for."""
+    values: list[float | None] = column.tolist()
+    if np.isfinite(column).all():
+        return values
+    return [value if finite else None for value, finite in zip(values, np.isfinite(column).tolist(), strict=True)]
 
 
 def _contexts(windows: NDArray[np.float64]) -> list[list[float]]:

@@ -68,12 +68,14 @@ class SilenceEvents:
         record: index in the batch of the record that moved the watermark, or that was heard.
         since_us: watermark when the lane was last heard of before the silence.
         began: True where the lane fell silent, False where it was heard again.
+        pace_us: its usual time between points.
     """
 
     lane: NDArray[np.int64]
     record: NDArray[np.int64]
     since_us: NDArray[np.int64]
     began: NDArray[np.bool_]
+    pace_us: NDArray[np.int64]
 
 
 class _Watch(NamedTuple):
@@ -90,6 +92,7 @@ class _Event(NamedTuple):
     record: int
     since_us: int
     began: int
+    pace_us: int
 
 
 def watch(
@@ -122,8 +125,8 @@ def watch(
 
 def _as_columns(events: list[_Event]) -> SilenceEvents:
     columns = np.array(events, np.int64).reshape(len(events), len(_Event._fields)).T
-    lane, record, since_us, began = columns
-    return SilenceEvents(lane, record, since_us, began.astype(np.bool_))
+    lane, record, since_us, began, pace_us = columns
+    return SilenceEvents(lane, record, since_us, began.astype(np.bool_), pace_us)
 
 
 @compiled
@@ -138,7 +141,7 @@ def _walk(
     state: NDArray[np.int64],
 ) -> list[_Event]:
     """The events; `state` is the clock, updated in place."""
-    events = [_Event(0, 0, 0, 0)][:0]
+    events = [_Event(0, 0, 0, 0, 0)][:0]
     watermark, resumed, check, horizon, advances = state[0], state[1], state[2], state[3], state[4]
     for n in range(len(lane)):
         row, now = lane[n], time_us[n]
@@ -159,7 +162,7 @@ def _walk(
                 )
         if lanes.silent[row]:
             lanes.silent[row] = 0
-            events.append(_Event(row, record[n], lanes.heard_us[row], 0))
+            events.append(_Event(row, record[n], lanes.heard_us[row], 0, int(lanes.pace_us[row])))
         _hear(lanes, row, watermark, intervals)
         if lanes.heard_points[row] >= enough:
             patience = _patience(intervals, lanes.pace_us[row])
@@ -230,7 +233,7 @@ def _find_silent(
             check = min(check, due)
         elif not _is_among(row, speaking):
             lanes.silent[row] = 1
-            events.append(_Event(row, record, lanes.heard_us[row], 1))
+            events.append(_Event(row, record, lanes.heard_us[row], 1, int(lanes.pace_us[row])))
     return check, horizon
 
 

@@ -16,8 +16,10 @@ from river import anomaly, base, preprocessing
 from river.__version__ import __version__
 
 from detectors.detector import Walk
+from detectors.kernel import Verdicts
 from detectors.layout import Slab
-from detectors.tail_rank import TailRank
+from detectors.tail_rank import TailRank, ranked_rates
+from detectors.thresholds import Rates
 from pipeline.errors import ConfigError, DriftlineError, nearest
 
 FEATURE, PREVIOUS = "value", "previous"
@@ -73,6 +75,10 @@ class RiverDetector:
     def streams(self) -> Sequence[str]:
         """There is one: the score of river."""
         return ("score",)
+
+    def rates(self, verdicts: Verdicts) -> Rates:
+        """See `ranked_rates`."""
+        return ranked_rates(verdicts)
 
     @property
     def is_restorable(self) -> bool:

@@ -14,12 +14,14 @@ from pipeline.adapters.files import FileSource
 from pipeline.adapters.kafka.source import TopicSource
 from pipeline.adapters.outputs import ANOMALIES, VERDICTS
 from pipeline.adapters.report.episodes import Episode, read_episodes
-from pipeline.adapters.report.header import brief, duration, whole
 from pipeline.cli.session import REPORT, SUMMARY, Replayed
 from pipeline.records import Severity
 from pipeline.summary import SEVERITIES
+from pipeline.wording import brief, duration, whole
 
 WORST = 10
+EXPLAINED = 3
+"""Of the worst episodes, as many as are told why."""
 NAB_NAMES = {"reward_low_FP_rate": "few false alarms", "reward_low_FN_rate": "few misses"}
 
 
@@ -164,7 +166,7 @@ def _print_worst(console: Console, episodes: list[Episode], *, several_fields: b
         (
             (
                 Severity(episode.severity).name.lower(),
-                f"{episode.key}/{episode.field}" if several_fields else episode.key,
+                _stream_of(episode, several_fields=several_fields),
                 _time_text(episode.opened_ms),
                 "still open" if episode.closed_ms is None else duration((episode.closed_ms - episode.opened_ms) / 1000),
                 episode.kind.replace("_", " "),
@@ -174,6 +176,17 @@ def _print_worst(console: Console, episodes: list[Episode], *, several_fields: b
             for episode in worst
         ),
     )
+    print_pairs(
+        console,
+        (
+            ("Why" if place == 0 else "", f"{_stream_of(episode, several_fields=several_fields)}: {episode.reason}")
+            for place, episode in enumerate([episode for episode in worst if episode.reason][:EXPLAINED])
+        ),
+    )
+
+
+def _stream_of(episode: Episode, *, several_fields: bool) -> str:
+    return f"{episode.key}/{episode.field}" if several_fields else episode.key
 
 
 def _time_text(time_ms: float) -> str:

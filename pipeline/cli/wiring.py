@@ -86,7 +86,7 @@ def make_detector(config: Config, bundle: Bundle) -> Detector:
     try:
         table = ThresholdTable(**tables[profile])
         decision = make_decision(table, config.detector.risk, **decision_rules(config))
-        return Detector(bundle.network, keep_window(PROFILES[profile], window_spec(config)), decision)
+        return Detector(bundle.network, keep_window(PROFILES[profile], window_spec(config)), decision, table)
     except (TypeError, ValueError) as exc:
         raise BundleError(f"bundle {bundle.short_id}, profile {profile!r}: {exc}") from exc
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from detectors.episodes import OPENED
+from detectors.episodes import CLOSED, OPENED
 from detectors.kernel import Verdicts
 from detectors.layout import Slab, allocate
-from detectors.tail_rank import GENERATION, TAIL_SIZE, TailRank, rank_decision
+from detectors.tail_rank import GENERATION, TAIL_SIZE, TailRank, rank_decision, ranked_rates
 from tests.fakes import INTERVAL_US, START_US
 
 WARM_UP = 50
@@ -35,6 +35,24 @@ def test_a_score_is_the_rarity_of_its_rank() -> None:
     for k, at in ((3, 1000), (10, 2000), (50, 2900)):
         raw[at] = np.sort(raw[20:at])[-k]  # a tie with the k-th highest
         assert _judge(raw).score[at] == pytest.approx(np.log10((at - 20 + 1) / (k + 1)), abs=1e-6)
+
+
+def test_the_rate_of_an_event_is_that_of_its_rank() -> None:
+    """(k + 1) / (N + 1) where k of N were as high, at most that where none was; at an episode's end none is told."""
+    raw = np.random.default_rng(7).exponential(size=3000)
+    raw[2900], raw[2950] = np.max(raw[20:2900]), 1000.0
+    verdicts = _judge(raw, margin=-9.0, rest=0)
+    m = int(np.count_nonzero(verdicts.event))
+    cut = {name: getattr(verdicts, name)[:m] for name in ("event_point", "event_evidence")}
+    verdicts = verdicts._replace(**cut)
+    rates = ranked_rates(verdicts)
+    told = dict(zip(verdicts.event_point.tolist(), zip(rates.per_point, rates.is_most, strict=True), strict=True))
+    assert told[2900] == (pytest.approx(2 / 2881), False)
+    assert told[2950] == (pytest.approx(1 / 2931), True)
+    ends = verdicts.event[verdicts.event_point] >= CLOSED
+    assert ends.any()
+    assert (np.isnan(rates.per_point) == ends).all()
+    assert verdicts.event_evidence["value"][verdicts.event_point == 2950, 0] == 1000
 
 
 def test_beyond_everything_seen_distance_counts() -> None:

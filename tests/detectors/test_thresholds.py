@@ -47,6 +47,28 @@ def test_more_risk_never_means_a_higher_threshold(a: float, b: float, points: in
     assert _threshold(max(a, b), points) <= _threshold(min(a, b), points)
 
 
+@given(st.floats(0.01, 1.0), st.integers(1, 10**6))
+def test_a_score_at_the_threshold_has_the_rate_that_was_asked_for(risk: float, points: int) -> None:
+    """At any age, `rates` turns the threshold of a risk back into the risk."""
+    found = TABLE.rates(np.array([points]), np.array([_threshold(risk, points)]))
+    assert found.per_point[0] == pytest.approx(risk / 1000, rel=1e-6)
+
+
+def test_rates_are_held_at_the_ends_of_the_table() -> None:
+    """A score beyond the rarest is told as at most that rare; one below the most frequent has its rate."""
+    points = np.array([50, 10_000, 10_000, 10_000, 10**6], np.int32)
+    found = TABLE.rates(points, np.array([9.0, 9.0, 2.4, 2.39, 0.1], np.float64))
+    assert found.per_point == pytest.approx([1e-5, 1e-5, 1e-5, 1e-5, 1e-3], rel=0.1)
+    assert found.is_most.tolist() == [True, True, True, False, False]
+
+
+@given(st.floats(0.0, 4.0), st.floats(0.0, 4.0), st.integers(1, 10**5))
+def test_a_higher_score_is_never_more_frequent(a: float, b: float, points: int) -> None:
+    """The rate falls with the score at any age."""
+    low, high = TABLE.rates(np.full(2, points), np.array([min(a, b), max(a, b)])).per_point
+    assert high <= low
+
+
 def test_a_fixed_decision_has_one_threshold() -> None:
     """Its threshold is the same at any age."""
     assert {float(threshold_of(fixed_decision(1.7), points)) for points in (0, 1, 7, 150, 10**6)} == {1.7}

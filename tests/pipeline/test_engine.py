@@ -1,6 +1,7 @@
 """The invariants of the service, at the engine: what a partition says depends on its records alone."""
 
 import dataclasses
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detectors.thresholds import ThresholdTable
 from pipeline.accounting import Counts
 from pipeline.engine import MOST_FIELDS, EngineConfig, Outcome, PartitionEngine
 from pipeline.episodes import iso_time, share_evidence
@@ -451,6 +453,33 @@ def test_an_episode_is_reported_with_its_evidence() -> None:
     assert last.peak_score == column(outcomes, "score")[flagged].max()
     assert Severity[last.severity.upper()] == column(outcomes, "severity").max() >= Severity.MEDIUM
     assert set(column(outcomes, "episode")[flagged].tolist()) == {301}
+    assert {one.side for one in first.streams} == {"above"}
+    spoke = {one.name: one for one in first.streams}
+    change = spoke["increment"]
+    assert change.value == pytest.approx(values[300, 1] - values[299, 1], rel=1e-4)
+    assert (change.seen, change.among, change.exact, change.horizon) == (0, 280, True, None)
+    assert "highest remembered in 280 points" in first.reason
+    assert last.reason.startswith("score below the threshold again; closed after ")
+    assert first.once_in is None  # a detector with one threshold knows no rates
+
+
+def test_a_shift_tells_its_levels_and_an_event_its_rarity() -> None:
+    """With a table of thresholds each event tells in how many points there is one without a fault."""
+    values = np.random.default_rng(7).normal(50, 1, 700)
+    values[500:] += 20
+    table = ThresholdTable((150, 250), (-4.0, -2.0), ((3.0, 1.0), (3.0, 1.0)))
+    detector = dataclasses.replace(make_detector(gain=0, threshold=1.9), table=table)
+    events = _anomalies(process(make_engine(detector), [one_stream(values)]))
+    for anomaly in events:
+        rarity = 10 ** (anomaly.peak_score + 1)  # type: ignore[operator]  # of points there is
+        assert anomaly.once_in == pytest.approx(min(rarity, 1e4), rel=0.05)
+        if anomaly.event != "closed":
+            told = "at most" if rarity >= 1e4 else "about"
+            assert f"so high a score comes {told} once in {anomaly.once_in:,} points" in anomaly.reason
+    (shift,) = [anomaly for anomaly in events if anomaly.kind == "level_shift"]
+    words = re.match(r"level moved from ([\d.]+) to ([\d.]+) and stayed; closed after ", shift.reason)
+    assert words is not None
+    assert [float(one) for one in words.groups()] == pytest.approx([50, 70], abs=0.6)
 
 
 @pytest.mark.parametrize("lateness", [0, 5])
@@ -515,4 +544,6 @@ def test_a_silent_key_is_noticed_at_the_right_record(size: int) -> None:
     back = int(np.flatnonzero((names[~missing] == "c") & (batch.time_us == time_us[250]))[0])
     assert (began.key, began.event, began.kind, began.position) == ("c", "opened", "silence", told + 1)
     assert (ended.key, ended.event, ended.position) == ("c", "closed", back + 1)
+    assert began.reason == "no value for 1 h 45 min; usually one every 5 min"
+    assert ended.reason == "heard again after 4 h 15 min without a value; usually one every 5 min"
     assert began.opened_at == str(np.datetime64(int(time_us[199]), "us")).removesuffix(".000000") + "Z"

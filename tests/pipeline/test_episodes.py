@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from detectors.evidence import EVIDENCE
 from pipeline.codec.anomalies import encode_anomalies
 from pipeline.episodes import (
     SEVERITY_STEPS,
@@ -9,11 +12,12 @@ from pipeline.episodes import (
     finite_or_none,
     grade,
     iso_time,
+    round_digits,
     share_evidence,
     silence_anomaly,
     strongest_streams,
 )
-from pipeline.records import Severity
+from pipeline.records import Evidence, Severity
 
 ORIGIN = Origin(source="demo.csv", partition="0", bundle="abc")
 T_US = 1_393_632_000_000_000  # 2014-03-01
@@ -75,10 +79,30 @@ def test_evidence_is_shared_by_the_fields_that_scored() -> None:
 def test_the_strongest_streams_come_first_and_silent_ones_not_at_all() -> None:
     """At most five streams are told, most novel first, without those of no novelty."""
     names = list("abcdefgh")
-    told = strongest_streams(names, np.array([[0.1, 0.0, 2.0, 0.5, 0.4, 0.3, 1.0, 0.0], [0.0] * 8], np.float32))
-    assert [one["name"] for one in told[0]] == ["c", "g", "d", "e", "f"]
-    assert told[0][0]["novelty"] == 2.0
+    novelty = np.array([[0.1, 0.0, 2.0, 0.5, 0.4, 0.3, 1.0, 0.0], [0.0] * 8, [0.0] * 7 + [0.2]], np.float32)
+    evidence = np.zeros(novelty.shape, EVIDENCE)
+    evidence[0, 2] = (-1234.56789, 3, 900, True, False)
+    evidence[2, 7] = (0.1 + 0.2, 4, 900, False, True)
+    told = strongest_streams(names, novelty, evidence)
+    assert [one.name for one in told[0]] == ["c", "g", "d", "e", "f"]
+    assert told[0][0] == Evidence("c", 2.0, None, "below", -1234.57, 3, 900, exact=True)
     assert told[1] == []
+    assert told[2] == [Evidence("h", 0.2, None, "above", 0.3, 4, 900, exact=False)]
+
+
+def test_a_stream_of_a_forecast_tells_its_horizon() -> None:
+    """Residuals and their means have the horizon of their forecast; other streams have none."""
+    names = ["residual_32", "mean_surprise_96", "increment"]
+    told = strongest_streams(names, np.array([[3, 2, 1]], np.float32), np.zeros((1, 3), EVIDENCE))
+    assert [one.horizon for one in told[0]] == [32, 96, None]
+
+
+@given(st.floats(-1e300, 1e300), st.integers(1, 8))
+def test_rounding_keeps_as_many_digits(value: float, digits: int) -> None:
+    """Values of any size come out as if written with so many significant digits, infinities and 0 as they are."""
+    found = float(round_digits(np.array([value]), digits)[0])
+    assert found == pytest.approx(float(f"{value:.{digits - 1}e}"), rel=10.0 ** (1 - digits), abs=1e-299)
+    assert round_digits(np.array([0.0, np.inf, 2.0, 123_456_789.0]), 3).tolist() == [0.0, np.inf, 2.0, 123_000_000.0]
 
 
 def test_json_has_no_nan() -> None:
@@ -90,7 +114,14 @@ def test_both_ends_of_a_silence_belong_together() -> None:
     """A silence and its end share an episode, have ids of their own, and can be written."""
     ends = [
         silence_anomaly(
-            ORIGIN, key="k", field="v", time_us=T_US + hours * 3_600_000_000, position=at, since_us=T_US, began=began
+            ORIGIN,
+            key="k",
+            field="v",
+            time_us=T_US + hours * 3_600_000_000,
+            position=at,
+            since_us=T_US,
+            pace_us=299_700_000,
+            began=began,
         )
         for hours, at, began in ((2, 50, True), (5, 90, False))
     ]
@@ -99,5 +130,7 @@ def test_both_ends_of_a_silence_belong_together() -> None:
     assert began.episode == ended.episode
     assert began.id != ended.id
     assert began.kind == "silence"
+    assert began.reason == "no value for 2 h; usually one every 5 min"
+    assert ended.reason == "heard again after 5 h without a value; usually one every 5 min"
     assert (began.opened_at, began.time) == ("2014-03-01T00:00:00Z", "2014-03-01T02:00:00Z")
     assert encode_anomalies(ends).count(b"\n") == 2

@@ -4,17 +4,25 @@ import dataclasses
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from pipeline.errors import InputError
+from pipeline.explanations import tell_rank
 from pipeline.records import Severity
 
 
 class _Stream(msgspec.Struct):
+    """What is absent was not told by the version that wrote it."""
+
     name: str
     novelty: float | None = None
+    side: Literal["above", "below"] | None = None
+    value: float | None = None
+    seen: int | None = None
+    among: int | None = None
+    exact: bool = True
 
 
 class _Event(msgspec.Struct):
@@ -34,6 +42,16 @@ class _Event(msgspec.Struct):
     contributions: dict[str, float | None] | None = None
     streams: list[_Stream] | None = None
     opened_at: datetime | None = None
+    reason: str | None = None
+
+
+class Stream(NamedTuple):
+    """A derived stream that spoke: its novelty, its value, and its rank in words, '' where it was not told."""
+
+    name: str
+    novelty: float | None
+    value: float | None
+    rank: str
 
 
 @dataclasses.dataclass(slots=True)
@@ -43,9 +61,11 @@ class Episode:
     Attributes:
         closed_ms: event time of its end; None while it is open.
         severity: the highest `Severity` it reached.
-        observed: value at the highest score that an event reported; so are `expected`, `shares` and `streams`.
+        observed: value at the highest score that an event reported; so are `expected`, `shares`, `streams`, `reason`.
         shares: field and its share of the score, largest first.
-        streams: names of the derived streams that were most novel, strongest first.
+        streams: the derived streams that were most novel, strongest first.
+        reason: why it was reported, '' where that was not told; of a silence that is over, why its end was.
+        end: why it was closed, of a level shift alone.
     """
 
     key: str
@@ -58,7 +78,9 @@ class Episode:
     observed: float | None = None
     expected: float | None = None
     shares: list[tuple[str, float]] = dataclasses.field(default_factory=list)
-    streams: list[str] = dataclasses.field(default_factory=list)
+    streams: list[Stream] = dataclasses.field(default_factory=list)
+    reason: str = ""
+    end: str = ""
 
     @property
     def rank(self) -> tuple[int, float]:
@@ -99,6 +121,13 @@ def _events(path: Path) -> Iterator[_Event]:
         raise InputError(str(path), found=exc.strerror or str(exc), expected="a readable anomalies.jsonl") from exc
 
 
+def _told(stream: _Stream) -> Stream:
+    rank = ""
+    if stream.side is not None and stream.seen is not None and stream.among is not None:
+        rank = tell_rank(stream.side, stream.seen, stream.among, stream.exact)
+    return Stream(stream.name, stream.novelty, stream.value, rank)
+
+
 def _fold(event: _Event, episode: Episode) -> None:
     if event.event == "closed":
         episode.closed_ms = milliseconds(event.time)
@@ -106,7 +135,12 @@ def _fold(event: _Event, episode: Episode) -> None:
         episode.observed, episode.expected = event.observed, event.expected
         shares = [(name, share or 0.0) for name, share in (event.contributions or {}).items()]
         episode.shares = sorted(shares, key=lambda named: -named[1])
-        episode.streams = [stream.name for stream in event.streams or []]
+        episode.streams = [_told(stream) for stream in event.streams or []]
+        episode.reason = event.reason or ""
+    if event.event == "closed" and event.kind == "silence":
+        episode.reason = event.reason or ""
+    elif event.event == "closed" and event.kind == "level_shift":
+        episode.end = event.reason or ""
     if event.kind != "point":
         episode.kind = event.kind
     if event.event == "level_shift":

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
+from pipeline.wording import brief, duration, whole
+
 Summary = Mapping[str, Any]
 
 
@@ -16,28 +18,6 @@ def find(summary: Summary, path: str) -> Any:
     for name in path.split("."):
         entry = entry.get(name) if isinstance(entry, Mapping) else None
     return entry
-
-
-def whole(number: float) -> str:
-    """With thousands separated: 1,234,567."""
-    return f"{number:,.0f}"
-
-
-def brief(number: float) -> str:
-    """Four significant digits at most: 0.125, 70.3, 12,345."""
-    return whole(number) if abs(number) >= 1000 else f"{number:.3g}" if abs(number) < 10 else f"{number:.4g}"
-
-
-def duration(seconds: float) -> str:
-    """The two largest units: 3 d 4 h, 12 min, 850 ms."""
-    if 0 < abs(seconds) < 1:
-        return f"{seconds * 1000:.0f} ms"
-    sign, left, parts = "-" if seconds < 0 else "", abs(seconds), []
-    for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count:.0f} {name}")
-    return sign + (" ".join(parts[:2]) or "0 s")
 
 
 _TILES: tuple[tuple[str, str, Callable[[Any], str], str], ...] = (

@@ -14,9 +14,24 @@ from typing import Any
 
 from pipeline.adapters.report import header
 from pipeline.adapters.report.episodes import Episode
+from pipeline.explanations import HORIZONS, horizon_of, name_streams, unit_of
 from pipeline.records import Severity
+from pipeline.wording import counted, duration, whole
 
-_SCRIPTS = ("format", "decode", "scale", "draw", "plot", "panels", "interact", "timeline", "lanes", "detail", "app")
+_SCRIPTS = (
+    "format",
+    "decode",
+    "scale",
+    "draw",
+    "plot",
+    "panels",
+    "interact",
+    "timeline",
+    "lanes",
+    "why",
+    "detail",
+    "app",
+)
 """One after the other they make up one script, so each may use what those before it define."""
 _POINTS_MARK = "<!-- points -->"
 
@@ -99,7 +114,7 @@ def render(page: Page, packed: Iterable[str]) -> Iterator[str]:
 
 def headline(page: Page) -> str:
     """What happened, in a sentence or two."""
-    lanes = _counted(page.lanes_in_all, "lane")
+    lanes = counted(page.lanes_in_all, "lane")
     if not page.lanes:
         return "No point reached the detector, so there is nothing to show."
     if not page.episodes:
@@ -111,7 +126,7 @@ def headline(page: Page) -> str:
     where = f" in {name if len(name) <= 80 else name[:79] + '…'}" if page.lanes_in_all > 1 else ""
     spread = f"{touched:,} of {lanes}" if page.lanes_in_all > 1 else "1 lane"
     grade, kind = Severity(worst.severity).name.lower(), worst.kind.replace("_", " ")
-    episodes = _counted(len(page.episodes), "episode")
+    episodes = counted(len(page.episodes), "episode")
     shown = sum(len(lane.episodes) for lane in page.lanes)
     cut = f" The worst {shown:,} are shown." if shown < len(page.episodes) else ""
     return f"{episodes} in {spread}. Worst: {kind}{where} ({grade}), {_minute(worst.opened_ms)}.{cut}"
@@ -128,8 +143,8 @@ def _tiles(page: Page) -> str:
     order = [severity.name.lower() for severity in reversed(Severity)]
     episodes = ", ".join(f"{grades.count(name)} {name}" for name in order if name in grades)
     return (
-        header.tile("Episodes", header.whole(len(page.episodes)), episodes)
-        + header.tile("Flagged points", header.whole(page.flagged), "")
+        header.tile("Episodes", whole(len(page.episodes)), episodes)
+        + header.tile("Flagged points", whole(page.flagged), "")
         + header.tiles(page.summary)
     )
 
@@ -138,24 +153,23 @@ def _range(page: Page) -> str:
     if not page.lanes:
         return ""
     span = f"{_minute(page.first_us / 1000)} to {_minute(page.last_us / 1000)} UTC"
-    length = header.duration((page.last_us - page.first_us) / 1e6)
-    return f"{_counted(page.lanes_in_all, 'lane')}, {span}, {length}"
+    length = duration((page.last_us - page.first_us) / 1e6)
+    return f"{counted(page.lanes_in_all, 'lane')}, {span}, {length}"
 
 
 def _minute(time_ms: float) -> str:
     return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms):%Y-%m-%d %H:%M}"
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def _json(page: Page) -> str:
     """The lanes as JSON in which no character can end the script element that holds it."""
+    told = {stream.name for lane in page.lanes for episode in lane.episodes for stream in episode.streams}
     data = {
         "from": page.first_us / 1000,
         "to": page.last_us / 1000,
         "omitted": page.lanes_in_all - len(page.lanes),
+        "streams": {name: [name_streams(name), horizon_of(name), unit_of(name)] for name in sorted(told)},
+        "horizons": HORIZONS if any(horizon_of(name) for name in told) else [],
         "lanes": [asdict(lane) for lane in page.lanes],
     }
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)

@@ -7,10 +7,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Column
 
-from pipeline.adapters.report.header import brief, duration, whole
 from pipeline.cli.evaluate.running import DETECTOR, RESULTS, SCORES, THRESHOLDS, number_of
 from pipeline.cli.printing import left, print_pairs, print_table, right
 from pipeline.evaluation.scoring import READ_OUTS
+from pipeline.wording import brief, duration, whole
 
 _PROFILES = {"standard": "standard", "reward_low_FP_rate": "low FP", "reward_low_FN_rate": "low FN"}
 _MEASURES = {"vus_pr": "VUS-PR", "auc_pr": "AUC-PR"}

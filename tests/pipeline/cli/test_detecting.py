@@ -84,7 +84,11 @@ def test_a_baseline_is_one_flag_away(
         assert table["is_anomaly"][450]
         events = [json.loads(line) for line in (out / "anomalies.jsonl").read_text().splitlines()]
         assert events[0]["bundle"] == kind
-        assert events[0]["streams"][0]["name"] == "score"
+        (spoke,) = events[0]["streams"]
+        assert (spoke["name"], spoke["horizon"], spoke["side"]) == ("score", None, "above")
+        assert spoke["exact"]
+        assert events[0]["once_in"] == pytest.approx((spoke["among"] + 1) / (spoke["seen"] + 1), rel=0.05)
+        assert events[0]["reason"].startswith("raw score of the detector: ")
     told = capsys.readouterr().out
     assert f"Detector  {kind}{' (window_size=100)' if options else ''}, risk 1" in told
     assert f"<dt>Detector</dt><dd>{kind}</dd>" in (out / "report.html").read_text()

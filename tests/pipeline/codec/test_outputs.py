@@ -23,18 +23,19 @@ def test_the_published_schema_is_that_of_the_code(name: str, struct: type[msgspe
     """docs/schemas tells every field of what is written, with its type, and no other."""
     schema = json.loads((SCHEMAS / f"{name}.json").read_text())
     assert schema["$schema"].endswith("2020-12/schema")
-    told = msgspec.json.schema(struct)["$defs"][struct.__name__]
-    assert schema["properties"].keys() == told["properties"].keys()
-    assert schema["required"] == list(told["properties"])
-    for field, kind in told["properties"].items():
-        kind.pop("default", None)
-        found = {
-            key: value
-            for key, value in schema["properties"][field].items()
-            if key not in {"description", "enum", "const"}
-        }
-        assert found == kind, field
-        assert schema["properties"][field]["description"]
+    parts = msgspec.json.schema(struct)["$defs"]
+    assert schema.get("$defs", {}).keys() == parts.keys() - {struct.__name__}
+    for kind_of, told in parts.items():
+        published = schema if kind_of == struct.__name__ else schema["$defs"][kind_of]
+        assert published["properties"].keys() == told["properties"].keys()
+        assert published["required"] == list(told["properties"])
+        assert published["additionalProperties"] is False
+        for field, kind in told["properties"].items():
+            kind.pop("default", None)
+            narrowed = {"description", "enum", "const"} - kind.keys()
+            found = {key: value for key, value in published["properties"][field].items() if key not in narrowed}
+            assert found == kind, field
+            assert published["properties"][field]["description"]
 
 
 def test_verdicts_are_cut_by_message_and_not_by_batch() -> None:

@@ -24,6 +24,13 @@ function start() {
       none: part("episodes-none"),
       canvas: part("plot"),
     },
+    makeWhy({
+      box: part("why"),
+      title: part("why-title"),
+      reason: part("why-reason"),
+      horizons: part("why-horizons"),
+      table: part("why-streams"),
+    }),
     part("hover"),
   );
 

@@ -1,6 +1,6 @@
 // One lane in full: its title, counts, plot and table of episodes.
 
-function makeDetail(parts, hover) {
+function makeDetail(parts, why, hover) {
   const { title, counts, legend, range, hint, table, none, canvas } = parts;
   let lane = null, // chosen
     drawn = null, // the lane whose points have been unpacked and drawn
@@ -15,6 +15,7 @@ function makeDetail(parts, hover) {
 
   const choose = (episode) => {
     chosen = episode;
+    why(episode);
     for (const row of table.rows) row.classList.toggle("chosen", lane.episodes[row.dataset.episode] === episode);
     if (episode) plot.zoomToEpisode(episode);
   };
@@ -142,7 +143,8 @@ function episodeRow(episode, number, peak, choose) {
 // A narrow screen has no head of the table and shows the name beside each cell.
 const cell = (name, content, kind = "") => element("td", { "data-name": name, class: kind }, ...content);
 
-function reasons({ shares, streams }) {
+function reasons(episode) {
+  const { shares, streams } = episode;
   const said = [];
   if (shares.length > 1)
     said.push(
@@ -155,7 +157,8 @@ function reasons({ shares, streams }) {
           .join(", "),
       ),
     );
-  if (streams.length) said.push(element("small", {}, streams.slice(0, 4).join(", ")));
+  const told = sentence(episode) || streams.slice(0, 4).map(([name]) => labelOf(name)).join(", ");
+  if (told) said.push(element("small", { class: "told" }, told));
   return said;
 }
 

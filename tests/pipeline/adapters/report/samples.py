@@ -17,6 +17,7 @@ STEP_US = 300_000_000
 WARM_UP = 40
 SEVERITIES = ("none", "low", "medium", "high", "critical")
 PHASES = ("warming", "provisional", "live", "stale")
+_SPOKE = {"side": "above", "seen": 1, "among": 3870, "exact": True}
 DISPOSITIONS = ("scored", "warming", "late", "duplicate", "dead_lettered", "missing")
 
 
@@ -162,17 +163,30 @@ def _events(lane: SampleLane, columns: dict[str, NDArray[Any]]) -> list[dict[str
             "severity": fault.severity,
             "opened_at": iso(fault.first),
             "contributions": {lane.field: 0.8, "power": 0.2},
-            "streams": [{"name": "residual_1", "novelty": 3.1}, {"name": "level_20", "novelty": 2.0}],
+            "streams": [
+                {**_SPOKE, "name": "residual_32", "novelty": 3.1, "horizon": 32, "value": fault.by},
+                {**_SPOKE, "name": "mean_surprise_96", "novelty": 1.55, "horizon": 96, "value": 2.5, "exact": False},
+            ],
+            "reason": f"{fault.kind} at {fault.first}",
             "peak_score": abs(fault.by),
             "expected": expected,
         }
         peak = {"observed": expected + fault.by, "score": abs(fault.by) * 0.9}
         events.append({**common, **peak, "event": "opened", "time": iso(fault.first)})
         if fault.last < lane.points - 1:
-            events.append({**common, "event": "closed", "time": iso(fault.last + 1), "observed": None, "score": 0.2})
+            events.append(
+                {
+                    **common,
+                    "event": "closed",
+                    "time": iso(fault.last + 1),
+                    "observed": None,
+                    "score": 0.2,
+                    "reason": "over",
+                }
+            )
     if lane.silent is not None:
         silence = {"episode": f"{lane.key}/silence", "kind": "silence", "key": lane.key, "field": lane.field}
-        silence |= {"severity": "medium", "opened_at": iso(lane.silent[0])}
+        silence |= {"severity": "medium", "opened_at": iso(lane.silent[0]), "reason": "no value"}
         events.append({**silence, "event": "opened", "time": iso(lane.silent[0] + 5)})
         events.append({**silence, "event": "closed", "time": iso(lane.silent[1] + 1)})
     return events

@@ -39,7 +39,13 @@ def _written(path: Path, events: list[dict[str, Any]]) -> Path:
 def test_the_events_of_an_episode_become_one_row(tmp_path: Path) -> None:
     """It tells when it opened and closed, how bad it got, and what was seen at the highest score."""
     worse = _event(
-        event="worsened", time="2014-02-08T14:35:00Z", severity="critical", score=12.0, peak_score=12.0, observed=20.0
+        event="worsened",
+        time="2014-02-08T14:35:00Z",
+        severity="critical",
+        score=12.0,
+        peak_score=12.0,
+        observed=20.0,
+        reason="worse",
     )
     calmer = _event(event="level_shift", score=8.0, peak_score=12.0, observed=11.0)
     closed = _event(
@@ -51,7 +57,32 @@ def test_the_events_of_an_episode_become_one_row(tmp_path: Path) -> None:
     assert episode.closed_ms - episode.opened_ms == 30 * 60 * 1000
     assert (episode.observed, episode.expected, episode.peak_score) == (20.0, 5.0, 13.0)
     assert episode.shares == [("flow", 0.75), ("temperature", 0.25)]
-    assert episode.streams == ["residual_1"]
+    assert episode.streams == [("residual_1", 2.5, None, "")]
+    assert episode.reason == "worse"
+
+
+def test_streams_tell_their_rank_in_words(tmp_path: Path) -> None:
+    """With the rank that an anomaly tells; a level shift keeps both what began it and what it came to."""
+    stream = {"name": "value", "novelty": 2, "value": 3.5, "side": "above", "seen": 1, "among": 3870, "exact": True}
+    closed = _event(event="closed", kind="level_shift", reason="level moved from 1 to 2")
+    (episode,) = read_episodes(_written(tmp_path / "a.jsonl", [_event(streams=[stream], reason="odd"), closed]))
+    assert episode.streams == [("value", 2, 3.5, "2nd highest remembered in 3,870 points")]
+    assert (episode.reason, episode.end) == ("odd", "level moved from 1 to 2")
+
+
+def test_the_end_of_a_silence_tells_more_than_its_beginning(tmp_path: Path) -> None:
+    """How long it was is known when it is over."""
+    bare = {
+        "episode": "s",
+        "kind": "silence",
+        "key": "k",
+        "field": "f",
+        "severity": "high",
+        "time": "2014-02-08T14:30:00Z",
+    }
+    events = [bare | {"event": "opened", "reason": "no value"}, bare | {"event": "closed", "reason": "heard again"}]
+    (episode,) = read_episodes(_written(tmp_path / "a.jsonl", events))
+    assert (episode.reason, episode.end) == ("heard again", "")
 
 
 def test_episodes_come_in_the_order_in_which_they_opened(tmp_path: Path) -> None:

@@ -1,6 +1,4 @@
-import pytest
-
-from pipeline.adapters.report.header import accounting, brief, duration, facts, notices, tiles
+from pipeline.adapters.report.header import accounting, facts, notices, tiles
 
 _SUMMARY = {
     "source": "plant.csv",
@@ -60,20 +58,3 @@ def test_text_of_the_summary_is_escaped() -> None:
     assert "&lt;img src=x&gt;" in shown
     assert "a &amp; b" in shown
     assert "<b>" not in shown
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 s"), (0.85, "850 ms"), (61, "1 min 1 s"), (90_061, "1 d 1 h"), (86_400, "1 d"), (-120, "-2 min")],
-)
-def test_durations(seconds: float, text: str) -> None:
-    """The two largest units."""
-    assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("number", "text"), [(0.1, "0.1"), (71.523, "71.52"), (12345.6, "12,346"), (6, "6"), (0.00042, "0.00042")]
-)
-def test_brief_numbers(number: float, text: str) -> None:
-    """A few significant digits."""
-    assert brief(number) == text

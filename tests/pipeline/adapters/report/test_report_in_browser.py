@@ -113,6 +113,50 @@ def test_a_click_on_an_episode_zooms_to_it(opened: Opened) -> None:
     assert _text(page, "#plot-range").startswith(f"{_clock(0)} to {_clock(999)}")
 
 
+def test_a_chosen_episode_says_why(opened: Opened) -> None:
+    """The sentence, the forecasts that spoke, and each stream in words with rank, bar and value in its unit."""
+    page = opened()
+    assert page.run("document.querySelector('#why').hidden")
+    page.click("#episodes tbody tr:nth-child(1) button")
+    assert _text(page, "#why-title").startswith(f"Why: point, {_clock(300)} low")
+    assert _text(page, "#why-reason") == "Point at 300."
+    assert _texts(page, "#why-horizons .spoke") == ["32 steps before: yes", "96 steps before: yes"]
+    assert _texts(page, "#why-horizons .silent") == ["1 step before: no", "8 steps before: no"]
+    assert _texts(page, "#why-streams tbody th") == [
+        "Difference from the forecast made 32 steps before",
+        "Lasting difference from the forecast made 96 steps before",
+    ]
+    assert _texts(page, "#why-streams tbody td") == [
+        "3.1", "2nd highest remembered in 3,870 points", "9",
+        "1.55", "at best 2nd highest remembered in 3,870 points", "2.5 scales",
+    ]  # fmt: skip
+    bars = page.run("[...document.querySelectorAll('.bar-fill')].map((bar) => bar.getBoundingClientRect().width)")
+    assert bars[0] == 2 * bars[1] > 20
+    assert page.run("document.querySelector('#why-reason').getAttribute('aria-live')") == "polite"
+
+
+def test_why_follows_the_keys_and_goes_with_the_lane(opened: Opened) -> None:
+    """Stepping by keys tells the next episode; a silence tells no streams; another lane, unchosen, tells nothing."""
+    page = opened()
+    page.run("document.querySelector('#plot').focus()")
+    page.press("n")
+    page.press("n")
+    assert _text(page, "#why-reason") == "Over. Level_shift at 700."
+    page.click("[role=option]:nth-child(2)")
+    page.wait_for("document.querySelector('#why').hidden")
+    page.wait_for("document.querySelector('#episodes tbody').textContent.includes('silence')")
+    page.click("#episodes tbody tr:nth-child(2) button")
+    assert _text(page, "#why-reason") == "No value."
+    assert page.run("document.querySelector('#why-streams').hidden && document.querySelector('#why-horizons').hidden")
+
+
+def test_the_table_tells_the_sentence_of_each_episode(opened: Opened) -> None:
+    """Beside the share of the fields."""
+    page = opened()
+    assert _texts(page, "#episodes tbody .told") == ["Point at 300.", "Over. Level_shift at 700."]
+    assert "80 %" in _texts(page, "#episodes tbody td:last-child")[0]
+
+
 def test_keys_step_through_episodes_and_zoom(opened: Opened) -> None:
     """The plot is usable without a mouse."""
     page = opened()

@@ -1,0 +1,56 @@
+// Why an episode was reported: the sentence, the forecasts that spoke, and each derived stream with its rank.
+
+function makeWhy(parts) {
+  const { box, title, reason, horizons, table } = parts;
+
+  return (episode) => {
+    box.hidden = !episode || !(episode.reason || episode.end || episode.streams.length);
+    if (box.hidden) return;
+    title.replaceChildren(
+      `Why: ${formatKind(episode.kind)}, ${formatTime(episode.opened_ms)} `,
+      severityBadge(episode.severity),
+    );
+    reason.textContent = sentence(episode);
+    reason.hidden = !reason.textContent;
+    fillHorizons(horizons, episode.streams);
+    table.hidden = episode.streams.length === 0;
+    const highest = Math.max(...episode.streams.map(([, novelty]) => novelty ?? 0));
+    table.tBodies[0].replaceChildren(...episode.streams.map((stream) => streamRow(stream, highest)));
+  };
+}
+
+// Of a level shift, what it came to and what began it.
+const sentence = ({ reason, end }) => [end, reason].filter(Boolean).map((text) => `${capital(text)}.`).join(" ");
+
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+const labelOf = (name) => data.streams[name][0];
+
+function fillHorizons(list, streams) {
+  const spoke = new Set(streams.map(([name]) => data.streams[name][1]));
+  list.hidden = !data.horizons.some((horizon) => spoke.has(horizon));
+  list.replaceChildren(
+    element("li", { class: "named" }, "Forecasts that spoke"),
+    ...data.horizons.map((horizon) =>
+      element(
+        "li",
+        { class: spoke.has(horizon) ? "spoke" : "silent" },
+        formatCount(horizon, "step"),
+        element("span", { class: "unseen" }, spoke.has(horizon) ? " before: yes" : " before: no"),
+      ),
+    ),
+  );
+}
+
+function streamRow([name, novelty, value, rank], highest) {
+  const bar = element("span", { class: "bar-fill", "aria-hidden": "true" });
+  bar.style.width = `${highest > 0 ? (100 * (novelty ?? 0)) / highest : 0}%`;
+  return element(
+    "tr",
+    {},
+    element("th", { scope: "row" }, capital(labelOf(name))),
+    cell("Novelty", [element("span", { class: "bar-track" }, bar), formatNumber(novelty, 3)], "novelty"),
+    cell("Rank", [rank || "–"]),
+    cell("Value", [`${formatNumber(value)} ${data.streams[name][2]}`.trim()], "number"),
+  );
+}
