@@ -15,6 +15,8 @@ SEVERITY_STEPS = (0.4, 0.8, 1.6)
 """Score above the threshold from which a flagged point is medium, high and critical. 0.4 is about a tenfold rarity."""
 CONTEXT = 64
 STREAMS_TOLD = 5
+VALUE_DIGITS = 9
+"""Of the value of a stream: enough for a level of a billion, and short."""
 EVENTS = {1: "opened", 2: "worsened", 3: "closed", 4: "closed"}
 OPENED_EVENT, LEVEL_SHIFT_EVENT = 1, 4
 
@@ -93,7 +95,7 @@ def strongest_streams(
             which.tolist(),
             np.round(highest[row, column].astype(np.float64), 3).tolist(),
             chosen["above"].tolist(),
-            round_digits(chosen["value"], 6).tolist(),
+            round_digits(chosen["value"], VALUE_DIGITS).tolist(),
             chosen["seen"].tolist(),
             chosen["among"].tolist(),
             chosen["exact"].tolist(),

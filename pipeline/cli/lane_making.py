@@ -8,7 +8,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.adapters.lanes_file import SUFFIX, LanesFile
-from pipeline.adapters.report.header import whole
 from pipeline.cli.detecting import choose_detector
 from pipeline.cli.histories import make_lanes, open_history
 from pipeline.cli.kernel_loading import load_kernels
@@ -18,6 +17,7 @@ from pipeline.cli.wiring import engine_maker
 from pipeline.config import Config
 from pipeline.episodes import iso_time
 from pipeline.errors import ConfigError, InputError, StoppedError
+from pipeline.wording import whole
 
 
 def run_warm(

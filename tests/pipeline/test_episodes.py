@@ -81,11 +81,11 @@ def test_the_strongest_streams_come_first_and_silent_ones_not_at_all() -> None:
     names = list("abcdefgh")
     novelty = np.array([[0.1, 0.0, 2.0, 0.5, 0.4, 0.3, 1.0, 0.0], [0.0] * 8, [0.0] * 7 + [0.2]], np.float32)
     evidence = np.zeros(novelty.shape, EVIDENCE)
-    evidence[0, 2] = (-1234.56789, 3, 900, True, False)
+    evidence[0, 2] = (-1234.567891234, 3, 900, True, False)
     evidence[2, 7] = (0.1 + 0.2, 4, 900, False, True)
     told = strongest_streams(names, novelty, evidence)
     assert [one.name for one in told[0]] == ["c", "g", "d", "e", "f"]
-    assert told[0][0] == Evidence("c", 2.0, None, "below", -1234.57, 3, 900, exact=True)
+    assert told[0][0] == Evidence("c", 2.0, None, "below", -1234.56789, 3, 900, exact=True)
     assert told[1] == []
     assert told[2] == [Evidence("h", 0.2, None, "above", 0.3, 4, 900, exact=False)]
 
