@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -228,9 +229,13 @@ def _speed(text: str) -> float | None:
     return speed
 
 
-def resume_command() -> str:
-    """This very command, made to go on."""
+def same_command(*, without: Sequence[str]) -> list[str]:
+    """The words of this very command, but for some."""
     program, *arguments = sys.argv
     start = [sys.executable, "-m", "pipeline"] if program.endswith("__main__.py") else [program]
-    kept = [argument for argument in arguments if argument not in {"--overwrite", "--resume"}]
-    return shlex.join([*start, *kept, "--resume"])
+    return [*start, *(argument for argument in arguments if argument not in without)]
+
+
+def resume_command() -> str:
+    """This very command, made to go on."""
+    return shlex.join([*same_command(without=("--overwrite", "--resume")), "--resume"])

@@ -6,7 +6,6 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-_STOPPING = b"\ndriftline: stopping behind this micro-batch; press Ctrl-C again to end at once\n"
 _GRACE_S = 10.0
 
 
@@ -15,12 +14,16 @@ class StopRequest:
 
     To be used in the main thread.
 
+    Args:
+        behind: what is finished before, for the message.
+
     Attributes:
         status: exit status that tells the signal, such as 130; 0 for none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, behind: str = "behind this micro-batch") -> None:
         self.status = 0
+        self._told = f"\ndriftline: stopping {behind}; press Ctrl-C again to end at once\n".encode()
         self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def __call__(self) -> bool:
@@ -42,7 +45,7 @@ class StopRequest:
         self.status = 128 + number
         for each in self._before:
             signal.signal(each, signal.SIG_DFL)
-        os.write(2, _STOPPING)  # a handler may not use buffered streams
+        os.write(2, self._told)  # a handler may not use buffered streams
 
 
 class ServeSignals:

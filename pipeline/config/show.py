@@ -3,6 +3,7 @@
 import json
 import re
 import textwrap
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.config.loading import LoadedConfig
@@ -45,6 +46,22 @@ def show(loaded: LoadedConfig) -> str:
 
 def _shown(value: Any) -> Any:
     return without_secrets(value) if isinstance(value, str) else value
+
+
+def write_keys(head: Sequence[str], entries: Mapping[str, tuple[Any, str]]) -> str:
+    """A configuration of some keys.
+
+    Args:
+        head: lines of comment to begin with.
+        entries: value, as TOML can hold it, and what to say of it, by dotted key.
+    """
+    parts = ["\n".join(f"# {line}" for line in head)]
+    for section in Config.model_fields:
+        own = {dotted: entry for dotted, entry in entries.items() if dotted.startswith(f"{section}.")}
+        lines = [f"{dotted.split('.')[1]} = {_toml(value)}  # {why}" for dotted, (value, why) in own.items()]
+        if lines:
+            parts.append("\n".join([f"[{section}]", *lines]))
+    return "\n\n".join(parts) + "\n"
 
 
 def _comment(text: str) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.engine import Outcome, PartitionEngine
 from pipeline.labelled import LabelledStream
-from pipeline.records import Batch, VerdictTable
+from pipeline.records import Anomaly, Batch, VerdictTable
 
 READ_OUTS = {"event": "score", "segment": "segment_score"}
 """Columns of a verdict that rank points, by the name of the read-out."""
@@ -69,7 +69,7 @@ def score_stream(
             seconds += clock() - start
             for table in outcome.verdicts:
                 _place(table, by_field)
-            alerts += _alerts(outcome)
+            alerts += [(row, anomaly.score or 0.0) for row, anomaly in alerts_told(outcome)]
         bytes_per_lane = engine.lanes.bytes_per_lane
     return StreamScores(
         scores={
@@ -137,8 +137,11 @@ def _place(table: VerdictTable, by_field: dict[str, NDArray[np.float32]]) -> Non
         by_field[name][rows, fields] = getattr(table, column)[is_row]
 
 
-def _alerts(outcome: Outcome) -> Iterator[tuple[int, float]]:
-    """(row with which it was told, score) of each alert; a silence has no score, which is told as 0."""
+def alerts_told(outcome: Outcome) -> Iterator[tuple[int, Anomaly]]:
+    """Each alert, an episode that opens or worsens, behind the row with which it was told, counted from 0.
+
+    Positions of the records must be their rows, counted from 1.
+    """
     told: dict[tuple[int, str], int] = {}
     for table in outcome.verdicts:
         flagged = np.flatnonzero(table.is_anomaly)
@@ -148,7 +151,7 @@ def _alerts(outcome: Outcome) -> Iterator[tuple[int, float]]:
     for anomaly in outcome.anomalies:
         if anomaly.event != "closed":
             position = told[anomaly.position, anomaly.field] if anomaly.score is not None else anomaly.position
-            yield position - 1, anomaly.score or 0.0
+            yield position - 1, anomaly
 
 
 def _highest(count: int, alerts: Iterable[tuple[int, float]]) -> NDArray[np.float64]:

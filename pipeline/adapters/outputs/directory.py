@@ -17,8 +17,12 @@ WORKING = ".replay"
 Existing = Literal["refuse", "resume", "overwrite"]
 
 
-def lock(directory: Path) -> int:
+def lock(directory: Path, whose: str = "replay") -> int:
     """A descriptor that keeps other runs out of the directory until it is closed, by whatever end of the process.
+
+    Args:
+        directory: of the outputs.
+        whose: what a run is called in the message.
 
     Raises:
         ConfigError: another run holds it.
@@ -29,7 +33,7 @@ def lock(directory: Path) -> int:
     except BlockingIOError as exc:
         os.close(descriptor)
         raise ConfigError(
-            f"{directory}: found another replay writing to it; expected none: "
+            f"{directory}: found another {whose} writing to it; expected none: "
             "wait for its end or choose another directory"
         ) from exc
     return descriptor

@@ -1,0 +1,271 @@
+"""`driftline tune`."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.commands import Command, option
+from pipeline.config import Config, Given, environment, load_config
+
+if TYPE_CHECKING:
+    from pipeline.cli.tune.running import Wanted
+
+_EXAMPLES = """\
+\b
+Examples:
+  driftline tune 'history/*.csv'
+      No labels: the settings that find most of the faults put in, at no more alarms than you have now.
+  driftline tune 'history/*.csv' --alarms-per-day 0.05
+      At most one alarm in twenty days and stream.
+  driftline tune 'history/*.csv' --labels incidents.csv --objective recall --alarms-per-day 0.2
+      Find as many of the known incidents as may be, at one false alarm in five days and stream.
+  driftline tune NAB --labelled --search risk=0.2..3 --search profile,rest --trials 100
+      A checkout of the Numenta Anomaly Benchmark, or a folder as `driftline evaluate folder` takes it.
+  driftline tune plant.parquet --key-field sensor --fix profile=dense
+      Everything but the profile, which is held.
+"""
+_READ, _WANT, _SEARCH = "What to read", "What is wanted", "What to search"
+_WRITE, _RUN = "What to write", "How to run"
+_DEFAULTS = Config()
+
+
+@click.command("tune", cls=Command, epilog=_EXAMPLES)
+@click.argument("history")
+@option("--time-field", group=_READ, metavar="NAME", help="Column of event times.  [default: found out]")
+@option(
+    "--value-fields",
+    group=_READ,
+    multiple=True,
+    metavar="NAMES",
+    help="Columns of numbers, separated by commas; may be repeated.  [default: all]",
+)
+@option(
+    "--key-field", group=_READ, metavar="NAME", help="Column that tells streams apart.  [default: each file is one]"
+)
+@option(
+    "--time-unit", group=_READ, metavar="UNIT", help="auto, iso, or epoch numbers in s, ms, us or ns.  [default: auto]"
+)
+@option("--from", "from_", group=_READ, metavar="TIME", help="First event time: ISO 8601 (UTC) or epoch number.")
+@option("--to", group=_READ, metavar="TIME", help="Event time to stop before.")
+@option(
+    "--labels",
+    group=_READ,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Known anomalies, as `driftline replay` takes them.",
+)
+@option(
+    "--labelled",
+    group=_READ,
+    is_flag=True,
+    help="HISTORY has labels: a checkout of NAB, or files with a column of labels, as `driftline evaluate` takes them.",
+)
+@option(
+    "--label-field",
+    group=_READ,
+    metavar="NAME",
+    help="With --labelled: column of labels.  [default: label, is_anomaly or anomaly]",
+)
+@option(
+    "--interval",
+    group=_READ,
+    default="1min",
+    metavar="TIME",
+    help="With --labelled: from row to row, without times.  [default: 1min]",
+)
+@option(
+    "--objective",
+    group=_WANT,
+    type=click.Choice(["f1", "recall", "nab", "faults"]),
+    help="f1, recall or nab of labelled anomalies, or the share found of faults put in.  "
+    "[default: f1 with labels, else faults]",
+)
+@option(
+    "--alarms-per-day",
+    group=_WANT,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="NUMBER",
+    help="Most false alarms per stream and day; without labels, most alarms.  [default: none; for faults: as many as "
+    "the settings configured raise]",
+)
+@option(
+    "--search",
+    group=_SEARCH,
+    multiple=True,
+    metavar="NAMES",
+    help="Some of risk, profile, windows, rest, margin, quiet; with bounds risk=0.1..2 or choices "
+    "profile=dense,balanced; may be repeated.  [default: all but quiet]",
+)
+@option(
+    "--fix",
+    group=_SEARCH,
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting to hold, such as profile=dense or episodes.warm_up=300; may be repeated.",
+)
+@option("--profile", group=_SEARCH, metavar="NAME", help="The same as --fix profile=NAME.")
+@option(
+    "--bundle", group=_SEARCH, metavar="DIR", help=f"Weights and thresholds.  [default: {_DEFAULTS.detector.bundle}]"
+)
+@option(
+    "--trials",
+    group=_SEARCH,
+    type=click.IntRange(min=1),
+    default=60,
+    metavar="N",
+    help="Settings tried.  [default: 60]",
+)
+@option("--time-limit", group=_SEARCH, metavar="TIME", help="Begin no trial after this time, such as 10min.")
+@option("--seed", group=_SEARCH, type=click.IntRange(min=0), default=7, metavar="N", help="Of all draws.  [default: 7]")
+@option(
+    "--split",
+    group=_SEARCH,
+    type=click.Choice(["auto", "streams", "time"]),
+    default="auto",
+    help="What is held out: some streams, or the last of the time.  [default: streams, where there are 4 or more]",
+)
+@option(
+    "--held-out",
+    group=_SEARCH,
+    type=click.FloatRange(min=0, max=1, min_open=True, max_open=True),
+    default=0.4,
+    metavar="SHARE",
+    help="Of the history that is held out.  [default: 0.4]",
+)
+@option(
+    "--out",
+    group=_WRITE,
+    type=click.Path(path_type=Path),
+    default=Path("driftline-tune"),
+    metavar="DIR",
+    help="Directory of the search; the same again goes on.  [default: ./driftline-tune]",
+)
+@option("--overwrite", group=_WRITE, is_flag=True, help="Begin the search in the directory afresh.")
+@option("--force", group=_WRITE, is_flag=True, help="Replace a driftline.toml in the directory that was edited.")
+@option("--json", "as_json", group=_WRITE, is_flag=True, help="Print tuning.json, and nothing else, to stdout.")
+@option(
+    "--config",
+    "file",
+    group=_RUN,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Configuration in TOML, to begin with and to compare with.  [default: ./driftline.toml, if there is one]",
+)
+@option(
+    "--jobs", group=_RUN, type=click.IntRange(min=1), metavar="N", help="Scoring processes.  [default: one per CPU]"
+)
+@option("--quiet", group=_RUN, is_flag=True, help="Show neither progress nor notices.")
+def command(history: str, **given: Any) -> int:
+    """Search the settings that suit your own history, and see on held-out history whether they do.
+
+    HISTORY is what `driftline replay` takes. Each trial runs the engine of a replay over one part of it with other
+    settings; the best ones are compared, on the part held out, with those configured now, and win only if they are
+    better there. The outputs are driftline.toml, for --config of the other commands, tuning.json and trials.svg.
+
+    With labels of known anomalies the settings are chosen by how many of them are found and how many alarms are false.
+    Without, faults of known kinds are put into copies of the history, and as many as possible have to be found at the
+    rate of alarms that you allow. Needs optuna.
+
+    A search that was interrupted or killed goes on when the same command is given again, to the same result.
+    """
+    from pipeline.cli.kernels import use_kernel_cache
+
+    kernels = use_kernel_cache()
+    import pipeline.tuning.search  # noqa: F401  before anything else that takes long: it tells what is missing
+
+    loaded = load_config(given["file"], _overrides(given), environ=environment())
+
+    from pipeline.cli.evaluate.options import jobs_of
+    from pipeline.cli.replay import same_command
+    from pipeline.cli.screen import Screen, make_console
+    from pipeline.cli.tune.history import read_history
+    from pipeline.cli.tune.printing import print_tuned
+    from pipeline.cli.tune.running import tune
+
+    wanted = _wanted(given)
+    screen = Screen(quiet=given["quiet"])
+    told = read_history(history, given, loaded.config, screen)
+    tuned = tune(told, loaded, wanted, jobs_of(given), screen, kernels=kernels)
+    if tuned.stopped:
+        kept = f"{tuned.trials_done} of {wanted.trials} trials are kept in {wanted.out}"
+        click.echo(f"Stopped: {kept}; go on with:\n  {shlex.join(same_command(without=('--overwrite',)))}", err=True)
+        return tuned.stopped
+    if given["as_json"]:
+        click.echo((wanted.out / "tuning.json").read_bytes(), nl=False)
+    if not (given["as_json"] and given["quiet"]):
+        print_tuned(make_console(stderr=given["as_json"]), tuned.described, wanted.out)
+    return 0
+
+
+def _overrides(given: dict[str, Any]) -> dict[str, Given]:
+    """Options that are keys of the configuration, by dotted key."""
+    from pipeline.errors import ConfigError
+    from pipeline.tuning.space import key_of
+
+    options = {
+        f"{section}.{key}": Given(f"--{key.replace('_', '-')}", given[key])
+        for section, keys in {"detector": ("bundle",), "source": ("time_field", "key_field", "time_unit")}.items()
+        for key in keys
+        if given[key] is not None
+    }
+    if given["value_fields"]:
+        options["source.value_fields"] = Given("--value-fields", ",".join(given["value_fields"]))
+    held = [*given["fix"], *([f"profile={given['profile']}"] if given["profile"] is not None else [])]
+    for text in held:
+        name, equals, value = text.partition("=")
+        key = key_of(name.strip())
+        if not equals or key.count(".") != 1:
+            raise ConfigError(f"--fix: found {text!r}; expected a setting and its value, such as profile=dense")
+        options[key] = Given(f"--fix {name.strip()}", value.strip())
+    _require_keys(options)
+    return options
+
+
+def _require_keys(options: dict[str, Given]) -> None:
+    from pipeline.errors import ConfigError, nearest
+
+    known = [f"{section}.{key}" for section in ("detector", "windows", "episodes", "silence", "source")
+             for key in type(getattr(_DEFAULTS, section)).model_fields]  # fmt: skip
+    for key, one in options.items():
+        if key not in known:
+            raise ConfigError(f"{one.where}: found the unknown key {key!r}; expected one that alters verdicts"
+                              f"{nearest(key, known)}")  # fmt: skip
+
+
+def _wanted(given: dict[str, Any]) -> "Wanted":
+    from pipeline.cli.tune.running import Wanted
+    from pipeline.config.quantities import parse_duration
+    from pipeline.errors import ConfigError
+    from pipeline.tuning.space import key_of, parse_search
+
+    search = parse_search(given["search"])
+    fixed = {key_of(text.partition("=")[0].strip()) for text in given["fix"]}
+    if given["profile"] is not None:
+        fixed.add("detector.profile")
+    for setting in search:
+        if setting.key in fixed:
+            raise ConfigError(f"--search: found {setting.name!r}, which is held as well; expected either")
+    if given["objective"] == "recall" and given["alarms_per_day"] is None:
+        raise ConfigError(
+            "--objective recall: found no --alarms-per-day; expected one, since what alarms all the time misses nothing"
+        )
+    try:
+        limit = None if given["time_limit"] is None else parse_duration(given["time_limit"]).total_seconds()
+    except ValueError as exc:
+        raise ConfigError(f"--time-limit: {exc}") from exc
+    return Wanted(
+        out=given["out"],
+        search=search,
+        fixed=frozenset(fixed),
+        objective=given["objective"],
+        budget=given["alarms_per_day"],
+        trials=given["trials"],
+        time_limit_s=limit,
+        seed=given["seed"],
+        by=None if given["split"] == "auto" else given["split"],
+        share=given["held_out"],
+        overwrite=given["overwrite"],
+        force=given["force"],
+    )
