@@ -149,7 +149,8 @@ def fingerprint(recordings: Iterable[Recording]) -> str:
     """16 hex digits of the SHA-256 of all that is recorded and known: what tells one history from another."""
     digest = hashlib.sha256()
     for recording in recordings:
-        digest.update(repr((recording.name, recording.fields, recording.keys, len(recording))).encode())
+        sizes = len(recording), [len(windows) for windows in recording.windows]
+        digest.update(repr((recording.name, recording.fields, recording.keys, sizes)).encode())
         for array in (recording.key, recording.time_us, recording.values, recording.measured_from, *recording.windows):
             digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]

@@ -2,15 +2,12 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from pipeline.cli.commands import Command, option
-from pipeline.config import Config, Given, environment, load_config
-
-if TYPE_CHECKING:
-    from pipeline.cli.tune.running import Wanted
+from pipeline.config import Config, environment, load_config
 
 _EXAMPLES = """\
 \b
@@ -174,8 +171,9 @@ def command(history: str, **given: Any) -> int:
 
     kernels = use_kernel_cache()
     import pipeline.tuning.search  # noqa: F401  before anything else that takes long: it tells what is missing
+    from pipeline.cli.tune.options import overrides, wanted_of
 
-    loaded = load_config(given["file"], _overrides(given), environ=environment())
+    loaded = load_config(given["file"], overrides(given), environ=environment())
 
     from pipeline.cli.evaluate.options import jobs_of
     from pipeline.cli.replay import same_command
@@ -184,7 +182,7 @@ def command(history: str, **given: Any) -> int:
     from pipeline.cli.tune.printing import print_tuned
     from pipeline.cli.tune.running import tune
 
-    wanted = _wanted(given)
+    wanted = wanted_of(given)
     screen = Screen(quiet=given["quiet"])
     told = read_history(history, given, loaded.config, screen)
     tuned = tune(told, loaded, wanted, jobs_of(given), screen, kernels=kernels)
@@ -197,75 +195,3 @@ def command(history: str, **given: Any) -> int:
     if not (given["as_json"] and given["quiet"]):
         print_tuned(make_console(stderr=given["as_json"]), tuned.described, wanted.out)
     return 0
-
-
-def _overrides(given: dict[str, Any]) -> dict[str, Given]:
-    """Options that are keys of the configuration, by dotted key."""
-    from pipeline.errors import ConfigError
-    from pipeline.tuning.space import key_of
-
-    options = {
-        f"{section}.{key}": Given(f"--{key.replace('_', '-')}", given[key])
-        for section, keys in {"detector": ("bundle",), "source": ("time_field", "key_field", "time_unit")}.items()
-        for key in keys
-        if given[key] is not None
-    }
-    if given["value_fields"]:
-        options["source.value_fields"] = Given("--value-fields", ",".join(given["value_fields"]))
-    held = [*given["fix"], *([f"profile={given['profile']}"] if given["profile"] is not None else [])]
-    for text in held:
-        name, equals, value = text.partition("=")
-        key = key_of(name.strip())
-        if not equals or key.count(".") != 1:
-            raise ConfigError(f"--fix: found {text!r}; expected a setting and its value, such as profile=dense")
-        options[key] = Given(f"--fix {name.strip()}", value.strip())
-    _require_keys(options)
-    return options
-
-
-def _require_keys(options: dict[str, Given]) -> None:
-    from pipeline.errors import ConfigError, nearest
-
-    known = [f"{section}.{key}" for section in ("detector", "windows", "episodes", "silence", "source")
-             for key in type(getattr(_DEFAULTS, section)).model_fields]  # fmt: skip
-    for key, one in options.items():
-        if key not in known:
-            raise ConfigError(f"{one.where}: found the unknown key {key!r}; expected one that alters verdicts"
-                              f"{nearest(key, known)}")  # fmt: skip
-
-
-def _wanted(given: dict[str, Any]) -> "Wanted":
-    from pipeline.cli.tune.running import Wanted
-    from pipeline.config.quantities import parse_duration
-    from pipeline.errors import ConfigError
-    from pipeline.tuning.space import key_of, parse_search
-
-    search = parse_search(given["search"])
-    fixed = {key_of(text.partition("=")[0].strip()) for text in given["fix"]}
-    if given["profile"] is not None:
-        fixed.add("detector.profile")
-    for setting in search:
-        if setting.key in fixed:
-            raise ConfigError(f"--search: found {setting.name!r}, which is held as well; expected either")
-    if given["objective"] == "recall" and given["alarms_per_day"] is None:
-        raise ConfigError(
-            "--objective recall: found no --alarms-per-day; expected one, since what alarms all the time misses nothing"
-        )
-    try:
-        limit = None if given["time_limit"] is None else parse_duration(given["time_limit"]).total_seconds()
-    except ValueError as exc:
-        raise ConfigError(f"--time-limit: {exc}") from exc
-    return Wanted(
-        out=given["out"],
-        search=search,
-        fixed=frozenset(fixed),
-        objective=given["objective"],
-        budget=given["alarms_per_day"],
-        trials=given["trials"],
-        time_limit_s=limit,
-        seed=given["seed"],
-        by=None if given["split"] == "auto" else given["split"],
-        share=given["held_out"],
-        overwrite=given["overwrite"],
-        force=given["force"],
-    )

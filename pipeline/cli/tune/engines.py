@@ -23,7 +23,6 @@ from pipeline.tuning.space import (
     USUAL,
     Point,
     Setting,
-    settings_of,
     widened,
     window_choices,
 )
@@ -115,22 +114,32 @@ def _windows_held(setting: Setting, fixed: frozenset[str]) -> bool:
     return setting.name == "windows" and any(key.startswith("windows.") for key in fixed)
 
 
-def load_all_kernels(
-    engines: TunedEngines, settings: Sequence[Setting], configured: Point, screen: Screen, kernels: Path
-) -> None:
-    """Have the kernels of every profile and kind of windows compiled, before several processes ask for them.
+class Kernels:
+    """Has the kernel of each profile and kind of windows there before several processes ask for it at once.
 
-    Raises:
-        UserError: a configuration or bundle that cannot be used.
+    Args:
+        engines: whose kernels.
+        directory: of the compiled kernels.
     """
-    choices = {one.name: one.choices for one in settings if one.choices}
-    screen.step("loading the scoring kernels; where there are none yet, half a minute for each profile")
-    for profile in choices.get("profile", (None,)):
-        for window in choices.get("windows", (None,))[:2]:
-            point = dict(configured)
-            if profile is not None:
-                point["profile"] = profile
-            if window is not None:
-                point["windows"] = window
-            with engines(settings_of(settings, point, configured))("", ("value",)) as engine:
-                load_kernels(engine, screen, kernels)
+
+    def __init__(self, engines: TunedEngines, directory: Path) -> None:
+        self._engines = engines
+        self._directory = directory
+        self._ready: set[tuple[Any, Any]] = set()
+
+    def prepare(self, changed: Settings, screen: Screen) -> None:
+        """Load or compile what these settings need, where no others have needed it.
+
+        Args:
+            changed: settings.
+            screen: tells that it takes long; a quiet one while a bar is shown.
+
+        Raises:
+            UserError: a configuration or bundle that cannot be used.
+        """
+        needed = changed.get("detector.profile"), changed.get("windows.kind")
+        if needed in self._ready:
+            return
+        with self._engines(changed)("", ("value",)) as engine:
+            load_kernels(engine, screen, self._directory)
+        self._ready.add(needed)

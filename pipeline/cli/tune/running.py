@@ -1,34 +1,29 @@
 """From a history to tuned settings: the split, the trials, what is held out, and what is left on disk."""
 
 import os
-import time
-from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.adapters.claims import claim_directory
 from pipeline.adapters.outputs.directory import lock
-from pipeline.cli.evaluate.running import number_of
 from pipeline.cli.evaluate.worker import start_worker
 from pipeline.cli.screen import Screen
 from pipeline.cli.signals import StopRequest
-from pipeline.cli.tune.describing import describe_result, describe_search
-from pipeline.cli.tune.engines import TunedEngines, load_all_kernels, searched
+from pipeline.cli.tune.engines import Kernels, TunedEngines, searched
 from pipeline.cli.tune.history import History
 from pipeline.cli.tune.outputs import MARK, forget_search, require_config_unedited, write_outputs
+from pipeline.cli.tune.searching import Plan, StoppedError, judge, search
 from pipeline.config import LoadedConfig, config_hash
-from pipeline.errors import ConfigError, DriftlineError, InputError
+from pipeline.errors import ConfigError, InputError
 from pipeline.tuning.disturb import disturb_all
-from pipeline.tuning.goal import LABELLED, Goal, Objective, describe, lane_days, value_of
+from pipeline.tuning.goal import LABELLED, Goal, Objective
 from pipeline.tuning.history import fingerprint
-from pipeline.tuning.judging import compare
-from pipeline.tuning.measures import PartMeasures
-from pipeline.tuning.search import Study, Tried, best_of, next_point
-from pipeline.tuning.space import Point, Setting, settings_of
+from pipeline.tuning.search import Study
+from pipeline.tuning.space import Setting
 from pipeline.tuning.split import By, Split, split_history
-from pipeline.tuning.trials import Part, Runner, running
+from pipeline.tuning.trials import Part, running
 
 _TUNING, _HELD_OUT = 0, 1
 
@@ -81,22 +76,6 @@ class Tuned:
     stopped: int
 
 
-class _StoppedError(Exception):
-    """A trial was given up because a stop was asked for."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Plan:
-    """What a search is put together from."""
-
-    wanted: Wanted
-    goal: Goal
-    settings: tuple[Setting, ...]
-    configured: Point
-    tuning: Part
-    held_out: Part
-
-
 def tune(history: History, loaded: LoadedConfig, wanted: Wanted, jobs: int, screen: Screen, *, kernels: Path) -> Tuned:
     """Search, judge by what is held out, and leave the outputs behind.
 
@@ -131,14 +110,15 @@ def tune(history: History, loaded: LoadedConfig, wanted: Wanted, jobs: int, scre
             forget_search(wanted.out)
         study = Study(wanted.out, identity)
         engines = TunedEngines(loaded.config)
-        load_all_kernels(engines, plan.settings, plan.configured, screen, kernels)
+        ready = Kernels(engines, kernels)
+        ready.prepare({}, screen)
         runs = max(len(plan.tuning.runs), len(plan.held_out.runs))
         runner = held.enter_context(running(engines, loaded.config.replay.micro_batch, min(jobs, runs), start_worker))
         stop = held.enter_context(StopRequest("within this trial"))
         try:
-            trials = _search(plan, study, runner, screen, stop)
-            described = _judge(plan, history, split, trials, loaded, runner, screen, stop)
-        except _StoppedError:
+            trials = search(plan, study, runner, ready, screen, stop)
+            described = judge(plan, history, split, trials, loaded, runner, screen, stop)
+        except StoppedError:
             return Tuned({}, len(study.trials()), stop.status)
         write_outputs(wanted.out, described, loaded)
     return Tuned(described, len(trials), 0)
@@ -153,7 +133,7 @@ def _split(history: History, loaded: LoadedConfig, wanted: Wanted) -> Split:
                          expected=str(exc).partition("expected ")[2]) from exc  # fmt: skip
 
 
-def _plan(history: History, split: Split, loaded: LoadedConfig, wanted: Wanted) -> _Plan:
+def _plan(history: History, split: Split, loaded: LoadedConfig, wanted: Wanted) -> Plan:
     objective = wanted.objective or ("f1" if history.is_labelled else "faults")
     if objective in LABELLED and not history.is_labelled:
         raise ConfigError(
@@ -171,122 +151,6 @@ def _plan(history: History, split: Split, loaded: LoadedConfig, wanted: Wanted) 
             found="too few records behind the warm-up, or none that change, to put a fault in",
             expected="some hundred records of a stream in both parts: give more history, or --labels",
         )
-    return _Plan(wanted, Goal(objective, wanted.budget), settings, configured, parts[_TUNING], parts[_HELD_OUT])
-
-
-def _search(plan: _Plan, study: Study, runner: Runner, screen: Screen, stop: StopRequest) -> list[Tried]:
-    """All trials, those of former runs first."""
-    trials = study.trials()
-    wanted, begun, each = plan.wanted, time.monotonic(), plan.tuning.points
-    if trials:
-        screen.step(f"going on behind {number_of(len(trials), 'trial')}")
-    with screen.bar("trying settings", "points", max(wanted.trials, len(trials)) * each) as move:
-        here = 0
-        while len(trials) < wanted.trials and not _is_over(begun, wanted.time_limit_s, trials):
-            told = f"trial {len(trials) + 1}, best {best_of(trials).value:.3f}" if trials else "as configured"
-            done = len(trials) * each
-            move(told, done, here)
-
-            def observe(points: int, told: str = told) -> None:
-                nonlocal done, here
-                done, here = done + points, here + points
-                move(told, done, here)
-
-            point = next_point(trials, plan.settings, plan.configured, wanted.seed)
-            changed = settings_of(plan.settings, point, plan.configured)
-            measures = _measure(runner, plan.tuning, changed, observe, stop)
-            goal = _goal(plan.goal, trials[0].figures if trials else describe(measures, plan.goal))
-            try:
-                value = value_of(measures, goal)
-            except ValueError as exc:
-                raise ConfigError(
-                    f"--objective {goal.objective}: found no labelled anomaly behind the warm-up in the part to tune "
-                    "on; expected some: give more history, or none but --objective faults"
-                ) from exc
-            tried = Tried(len(trials), point, value, describe(measures, goal))
-            study.add(tried, plan.settings)
-            if trials and value > best_of(trials).value:
-                screen.step(f"trial {tried.number + 1} of {wanted.trials}: {goal.objective} {value:.3f}, {changed}")
-            trials.append(tried)
-    return trials
-
-
-def _is_over(begun: float, limit_s: float | None, trials: Sequence[Tried]) -> bool:
-    """One trial there must be: what is configured."""
-    return limit_s is not None and bool(trials) and time.monotonic() - begun >= limit_s
-
-
-def _measure(
-    runner: Runner, part: Part, changed: Mapping[str, Any], observe: Callable[[int], None], stop: StopRequest
-) -> PartMeasures:
-    def observe_or_stop(points: int) -> None:
-        if stop():
-            raise _StoppedError
-        observe(points)
-
-    try:
-        return runner.measure(part, changed, observe_or_stop)
-    except DriftlineError as exc:
-        if stop():  # Ctrl-C reaches the scoring processes as well
-            raise _StoppedError from exc
-        raise
-
-
-def _goal(goal: Goal, configured: Mapping[str, Any]) -> Goal:
-    """The goal; where faults are sought and no budget is given, with the rate of alarms of the settings configured.
-
-    That is one alarm in the time measured where there was none.
-    """
-    if goal.objective != "faults" or goal.budget is not None:
-        return goal
-    return replace(goal, budget=max(configured["per_lane_and_day"], 1.0 / configured["lane_days"]))
-
-
-def _judge(
-    plan: _Plan,
-    history: History,
-    split: Split,
-    trials: Sequence[Tried],
-    loaded: LoadedConfig,
-    runner: Runner,
-    screen: Screen,
-    stop: StopRequest,
-) -> dict[str, Any]:
-    """The held-out part with the best settings and with those configured, and which are to be used."""
-    best = best_of(trials)
-    changed = settings_of(plan.settings, best.point, plan.configured)
-    screen.step("judging by the held-out part")
-    with screen.bar("held out", "points", 2 * plan.held_out.points) as move:
-        done = 0
-
-        def observe(points: int) -> None:
-            nonlocal done
-            done += points
-            move("held out", done, done)
-
-        configured = _measure(runner, plan.held_out, {}, observe, stop)
-        tuned = _measure(runner, plan.held_out, changed, observe, stop) if changed else configured
-    goal = plan.goal
-    if lane_days(configured) > 0:
-        goal = _goal(plan.goal, describe(configured, plan.goal))
-    comparison = compare(tuned, configured, goal, seed=plan.wanted.seed)
-    return {
-        **describe_search(history, split, plan.settings, plan.configured, loaded, plan.wanted.seed),
-        **describe_result(
-            plan.goal, _goal(plan.goal, trials[0].figures), goal, trials, best, changed, plan.settings, plan.configured
-        ),
-        "faults_put_in": {"tuning": _faults(plan.tuning), "held_out": _faults(plan.held_out)},
-        "held_out": {"configured": describe(configured, goal), "tuned": describe(tuned, goal)},
-        "comparison": {
-            "configured": comparison.configured,
-            "tuned": comparison.tuned,
-            "difference_90": comparison.interval,
-            "may_be_chance": comparison.may_be_chance,
-            "exceeds_budget": comparison.exceeds,
-        },
-        "use": "tuned" if comparison.is_better else "configured",
-    }
-
-
-def _faults(part: Part) -> int:
-    return sum(len(copy.faults) for copy in part.disturbed)
+    return Plan(
+        wanted.seed, wanted.trials, wanted.time_limit_s, Goal(objective, wanted.budget), settings, configured, *parts
+    )
