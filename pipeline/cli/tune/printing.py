@@ -30,9 +30,8 @@ def print_tuned(console: Console, described: dict[str, Any], out: Path) -> None:
     print_pairs(
         console,
         [
-            (str(out / CONFIG), f"the settings to use: driftline replay HISTORY --config {out / CONFIG}"),
-            (str(out / RESULTS), "every trial and figure"),
-            (str(out / PLOT), "the trials, drawn"),
+            ("Written", f"{CONFIG}, {RESULTS} and {PLOT} in {out}"),
+            ("Use it", f"driftline replay HISTORY --config {out / CONFIG}"),
         ],
     )
 
@@ -66,6 +65,7 @@ def _reservations(described: dict[str, Any]) -> Iterator[str]:
             yield f"Over streams drawn again and again the difference is {low:+.3f} to {high:+.3f} (90 %), {chance}."
         else:
             yield "How much of the difference is chance cannot be told from so few streams, or of this objective."
+        yield from _price(described)
     if described["objective"] == "faults":
         yield (
             "Faults are made up, of six kinds and sizes from 0.2 to 1.5 ranges of a stream, and each alarm of the "
@@ -74,6 +74,18 @@ def _reservations(described: dict[str, Any]) -> Iterator[str]:
         )
     if split["by"] == "time":
         yield "The part held out is the last of the time; streams had been learned from the time before."
+
+
+def _price(described: dict[str, Any]) -> Iterator[str]:
+    """What is worse with the tuned settings, though the objective is better."""
+    ours, theirs = described["held_out"]["tuned"], described["held_out"]["configured"]
+    if described["objective"] != "faults" and ours["found"] < theirs["found"]:
+        yield (
+            f"It costs anomalies: {ours['found']} of {ours['anomalies']} are found instead of {theirs['found']}. Where "
+            "a miss is worse than a false alarm, take --objective recall with --alarms-per-day."
+        )
+    if ours["alarms"] > theirs["alarms"]:
+        yield f"It costs alarms: {ours['alarms']} instead of {theirs['alarms']}."
 
 
 def _head(described: dict[str, Any]) -> Iterator[tuple[str, str]]:

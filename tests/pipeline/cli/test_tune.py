@@ -172,7 +172,7 @@ def test_what_was_set_is_kept_in_what_is_written(streams: Path, tmp_path: Path) 
     arguments = (*QUICK, "--trials", "2", "--fix", "margin=0.5", "--time-field", "timestamp", "--config", base)
     assert tune(streams, *arguments, "--out", out, "--quiet") == 0
     written = (out / "driftline.toml").read_text()
-    assert "secret" not in written
+    assert "password" not in written
     config = load_config(out / "driftline.toml", environ={}).config
     assert (config.episodes.warm_up, config.episodes.margin, config.kafka.group) == (200, 0.5, "mine")
     assert config.source.time_field == "timestamp"
@@ -197,6 +197,31 @@ def test_a_benchmark_is_tuned_by_its_labels(tmp_path: Path, capsys: pytest.Captu
     expected = "Tuning was better on what had no part in it" if better else "What is configured is kept|They are kept"
     assert re.search(expected, " ".join(told.split()))
     assert ("detector" in (tmp_path / "out" / "driftline.toml").read_text()) == better
+
+
+def test_tuned_settings_do_what_is_told_of_them(streams: Path, tmp_path: Path) -> None:
+    """Whoever configures what was written finds on either part what the search has told."""
+    arguments = ("--labels", write_labels(tmp_path / "labels.csv"), "--jobs", "1", "--quiet")
+    (tmp_path / "alarming.toml").write_text("[detector]\nrisk = 9.0\n[episodes]\nmargin = 0.05\nrest = 20\n")
+    search = ("--search", "risk", "--trials", "4", "--config", tmp_path / "alarming.toml")
+    assert tune(streams, *arguments, *search, "--out", tmp_path / "first") == 0
+    found = results(tmp_path / "first")
+    assert found["best"]["number"] > 0
+    assert found["use"] == "tuned"
+    written = tmp_path / "first" / "driftline.toml"
+    again = ("--config", written, "--search", "quiet", "--trials", "1")
+    assert tune(streams, *arguments, *again, "--out", tmp_path / "second") == 0
+    for part in ("tuning", "held_out"):
+        assert found[part]["tuned"] != found[part]["configured"]
+        assert results(tmp_path / "second")[part]["configured"] == found[part]["tuned"]
+
+
+@pytest.mark.parametrize("option", ["--profile dense", "--fix profile=dense", "--fix detector.profile=dense"])
+def test_what_is_held_is_not_searched(option: str, streams: Path, tmp_path: Path) -> None:
+    """It is in every trial as it was given, and in what is written."""
+    assert tune(streams, *option.split(), "--jobs", "1", "--trials", "1", "--out", tmp_path / "out", "--quiet") == 0
+    assert "detector.profile" not in results(tmp_path / "out")["searched"]
+    assert load_config(tmp_path / "out" / "driftline.toml", environ={}).config.detector.profile == "dense"
 
 
 def test_a_limit_of_time_ends_the_search_with_results(streams: Path, tmp_path: Path) -> None:
