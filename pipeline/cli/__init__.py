@@ -30,7 +30,7 @@ First steps:
         "check": "See whether everything is there that `driftline serve` needs.",
         "produce": "Send recorded or made-up points to a topic, to try things out.",
         "evaluate": "Measure the detector on labelled streams.",
-        "tune": "Search the settings that suit your own history, judged by what is held out.",
+        "tune": "Search the settings that suit your own history, and see on held-out history whether they do.",
         "demo": "Replay a real stream and a fleet of streams with known faults.",
         "pretrain": "Train a network on synthetic streams and write it as a bundle.",
         "models": "Manage the registry of bundles.",
