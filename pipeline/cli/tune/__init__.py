@@ -1,6 +1,7 @@
 """`driftline tune`."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,12 +177,15 @@ def command(history: str, **given: Any) -> int:
     loaded = load_config(given["file"], overrides(given), environ=environment())
 
     from pipeline.cli.evaluate.options import jobs_of
+    from pipeline.cli.opening import pin_bundle
     from pipeline.cli.replay import same_command
     from pipeline.cli.screen import Screen, make_console
     from pipeline.cli.tune.history import read_history
     from pipeline.cli.tune.printing import print_tuned
     from pipeline.cli.tune.running import tune
 
+    # all trials are of one bundle, whatever is promoted meanwhile
+    loaded = replace(loaded, config=pin_bundle(loaded.config))
     wanted = wanted_of(given)
     screen = Screen(quiet=given["quiet"])
     told = read_history(history, given, loaded.config, screen)

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.cli.evaluate.running import ConfiguredEngines
+from pipeline.cli.kernel_loading import load_kernels
+from pipeline.cli.opening import open_bundle
 from pipeline.cli.screen import Screen
-from pipeline.cli.warming import load_kernels
-from pipeline.cli.wiring import open_bundle
 from pipeline.config import Config
 from pipeline.config.kinds import LSTM
 from pipeline.errors import ConfigError
