@@ -4,9 +4,9 @@ Partitions are taken one after another, each by an engine of its own. The loop c
 micro-batches and gone on with later; the outputs are the same bytes as those of a run that was never stopped.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -40,6 +40,19 @@ class ReplayPlan:
     checkpoint_interval_s: float = 30.0
     strict: bool = False
     expect_order: bool = True
+
+
+class Timeline(Protocol):
+    """Bundles that score one after another, as a service has gone over from one to the next."""
+
+    def make(self, partition: str, after: int) -> PartitionEngine:
+        """A fresh engine for the partition of a name, of the bundle that scored the record at position `after`."""
+
+    def next_swap(self, partition: str, after: int) -> int | None:
+        """Position of the first record behind `after` that another bundle scores; None where there is none."""
+
+    def swap(self, partition: str, position: int, engine: PartitionEngine) -> PartitionEngine:
+        """An engine of the bundle that scores from a position on, which goes on where one is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +149,7 @@ class ReplayResult:
 
 def run_replay(
     partitions: Sequence[Partition],
-    make_engine: Callable[[str], PartitionEngine],
+    engines: Callable[[str], PartitionEngine] | Timeline,
     outputs: Outputs,
     plan: ReplayPlan,
     identity: RunIdentity,
@@ -151,7 +164,7 @@ def run_replay(
 
     Args:
         partitions: in the order in which they are taken.
-        make_engine: a fresh engine for the partition of a name.
+        engines: makes a fresh engine for the partition of a name, one bundle's or a timeline's.
         outputs: takes verdicts, anomalies and checkpoints.
         plan: pace and sizes.
         identity: goes into checkpoints.
@@ -165,20 +178,19 @@ def run_replay(
         InputError: times go back, where `plan.strict` is set or for most records of a partition.
     """
     run = _Run.from_dict(resume.meta["run"]) if resume else _Run()
+    timeline = _OneBundle(engines) if callable(engines) else engines
     started = last_checkpoint = clock()
     pace = _Pace(plan.speed, clock, sleep, stop)
     here = 0
     for partition in partitions:
         if partition.name in run.done:
             continue
-        engine, after = make_engine(partition.name), 0
-        if resume and resume.meta["partition"] == partition.name:
-            after = resume.meta["position"]
-            engine.load(
-                EngineState(resume.arrays, resume.key_names, resume.spilled, resume.meta["clocks"]),
-                resume.meta["counts"],
-            )
-        for batch in partition.batches(plan.micro_batch, after_row=after):
+        engine, after = _begin(timeline, partition.name, resume)
+        swap_at = timeline.next_swap(partition.name, after)
+        for batch in _cut(partition.batches(plan.micro_batch, after_row=after), timeline, partition.name, after):
+            while swap_at is not None and len(batch) and batch.position[0] >= swap_at:
+                engine = timeline.swap(partition.name, swap_at, engine)
+                swap_at = timeline.next_swap(partition.name, swap_at)
             pace.wait_for(batch)
             before = clock()
             outcome = engine.process(batch)
@@ -208,6 +220,46 @@ def run_replay(
         run.close(partition.name, engine)
     outputs.publish()
     return _result(run, clock() - started, here, completed=True)
+
+
+def _begin(timeline: Timeline, partition: str, resume: Checkpoint | None) -> tuple[PartitionEngine, int]:
+    """An engine for a partition, and the position that it is behind."""
+    if resume is None or resume.meta["partition"] != partition:
+        return timeline.make(partition, 0), 0
+    after = resume.meta["position"]
+    engine = timeline.make(partition, after)
+    state = EngineState(resume.arrays, resume.key_names, resume.spilled, resume.meta["clocks"])
+    engine.load(state, resume.meta["counts"])
+    return engine, after
+
+
+@dataclass(frozen=True, slots=True)
+class _OneBundle:
+    """A timeline without swaps."""
+
+    make_engine: Callable[[str], PartitionEngine]
+
+    def make(self, partition: str, after: int) -> PartitionEngine:  # noqa: ARG002  the protocol's signature
+        return self.make_engine(partition)
+
+    def next_swap(self, partition: str, after: int) -> int | None:  # noqa: ARG002  as above
+        return None
+
+    def swap(self, partition: str, position: int, engine: PartitionEngine) -> PartitionEngine:
+        raise NotImplementedError
+
+
+def _cut(batches: Iterable[Batch], timeline: Timeline, partition: str, after: int) -> Iterator[Batch]:
+    """The batches, cut where bundles change."""
+    swap_at = timeline.next_swap(partition, after)
+    for batch in batches:
+        start = 0
+        while swap_at is not None and len(batch) and batch.position[-1] >= swap_at:
+            cut = int(np.searchsorted(batch.position, swap_at))
+            if cut > start:
+                yield batch.slice(start, cut)
+            start, swap_at = cut, timeline.next_swap(partition, swap_at)
+        yield batch if start == 0 else batch.slice(start, len(batch))
 
 
 class _Pace:

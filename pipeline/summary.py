@@ -25,6 +25,7 @@ class RunFacts:
         config_hash: of everything that alters verdicts.
         bytes_per_lane: of state.
         warm_from: what the keys could begin with; None for nothing.
+        swaps: of bundles, by partition; None for one bundle.
     """
 
     version: str
@@ -39,6 +40,7 @@ class RunFacts:
     config_hash: str
     bytes_per_lane: int
     warm_from: dict[str, Any] | None = None
+    swaps: dict[str, Any] | None = None
 
 
 def summarise(
@@ -89,6 +91,8 @@ def summarise(
         "points_per_s": round(result.records_here * len(facts.fields) / seconds),
         "notices": list(result.notices),
     }
+    if facts.swaps is not None:
+        summary["swaps"] = facts.swaps
     if facts.warm_from is not None:
         summary["warm_from"] = {**facts.warm_from, "keys_begun": result.with_past}
     if evaluation is not None:

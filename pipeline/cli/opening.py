@@ -37,6 +37,12 @@ def followed_registry(config: Config) -> str | None:
     return named[0] if named is not None and named[1] == CHAMPION else None
 
 
+def with_bundle(config: Config, short_id: str) -> Config:
+    """The configuration with the bundle of an id, the shipped one or of the configured registry."""
+    name = SHIPPED if load_bundle(shipped_bundle_path()).short_id == short_id else f"#{short_id}"
+    return config.model_copy(update={"detector": config.detector.model_copy(update={"bundle": name})})
+
+
 def pinned_name(config: Config) -> str | None:
     """Name for the configuration of the very bundle that it means now; None where it means no bundle of a registry.
 

@@ -96,6 +96,13 @@ _DEFAULTS = Config()
     metavar="HISTORY",
     help="Begin each stream where HISTORY, another source, leaves it; may be repeated. Or a file of `driftline warm`.",
 )
+@option(
+    "--swaps",
+    group=_DETECT,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="LOG",
+    help="With a topic: go over from bundle to bundle where the JSON log of `driftline serve` says that it did.",
+)
 @option("--strict", group=_DETECT, is_flag=True, help="End at the first unusable or late record.")
 @option(
     "--out",
@@ -212,6 +219,7 @@ def _request(source: str, given: dict[str, Any]) -> "Request":
         strict=given["strict"],
         metrics_port=given["metrics_port"],
         report=not given["no_report"],
+        swaps=given["swaps"],
     )
 
 

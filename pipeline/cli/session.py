@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,10 +22,12 @@ from pipeline.cli.detecting import Chosen, choose_detector
 from pipeline.cli.judging import Judged, judge_by_labels
 from pipeline.cli.kernel_loading import load_kernels
 from pipeline.cli.metering import served_metrics
+from pipeline.cli.opening import with_bundle
 from pipeline.cli.pasts import summary_of
 from pipeline.cli.screen import Screen
 from pipeline.cli.signals import StopRequest
 from pipeline.cli.sources import open_recorded
+from pipeline.cli.timeline import Swaps, SwapTimeline, bundles_of, digest_of, first_of, read_swaps, told_of
 from pipeline.cli.version import driftline_version
 from pipeline.cli.wiring import engine_maker
 from pipeline.config import Config, config_hash
@@ -34,7 +36,7 @@ from pipeline.engine import PartitionEngine
 from pipeline.episodes import iso_time
 from pipeline.errors import ConfigError
 from pipeline.records import RunIdentity
-from pipeline.replay import Progress, ReplayPlan, ReplayResult, run_replay
+from pipeline.replay import Progress, ReplayPlan, ReplayResult, Timeline, run_replay
 from pipeline.summary import RunFacts, summarise
 
 SUMMARY = "summary.json"
@@ -57,6 +59,7 @@ class Request:
         strict: whether an unusable or late record ends the replay.
         metrics_port: where metrics are served meanwhile; 0 for any.
         report: whether to write the page.
+        swaps: log of a service whose swaps of bundles are gone by; None for one bundle.
     """
 
     source: str
@@ -69,6 +72,7 @@ class Request:
     strict: bool = False
     metrics_port: int | None = None
     report: bool = True
+    swaps: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +107,11 @@ def replay_files(request: Request, config: Config, screen: Screen, *, kernels: P
     pa.enable_signal_handlers(False)  # noqa: FBT003  pyarrow's signature
     source = open_recorded(request.source, config, from_us=request.from_us, to_us=request.to_us, strict=request.strict)
     labels = None if request.labels is None else read_labels(request.labels)
+    swaps = _swaps_of(request, source)
+    if swaps is not None:
+        config = with_bundle(config, first_of(swaps))
     chosen = choose_detector(config)
-    parts = _Parts(request, config, source, chosen, plan_beginning(config, source, chosen, screen))
+    parts = _Parts(request, config, source, chosen, plan_beginning(config, source, chosen, screen), swaps)
     if request.existing == "resume" and not parts.is_resumable:
         raise ConfigError(
             f"--resume: found it with the detector {config.detector.kind}; expected one whose state is saved, which "
@@ -151,6 +158,7 @@ class _Parts:
     source: FileSource | TopicSource
     chosen: Chosen
     beginning: Beginning
+    swaps: Swaps | None
 
     @property
     def is_resumable(self) -> bool:
@@ -171,6 +179,8 @@ class _Parts:
         between = f"from {first or 'the first'} to {last or 'the last'}"
         if isinstance(self.source, TopicSource):
             taken = f"topic {self.source.topic}, {self.source.told}, {between}"
+            if self.swaps is not None:
+                taken += f", swaps {digest_of(self.swaps)}"
             return RunIdentity(config_hash(self.config), self.chosen.bundle, taken, self.beginning.identity)
         mapping = self.source.mapping
         taken = (
@@ -178,6 +188,31 @@ class _Parts:
             f"times in {mapping.time_unit} {between}"
         )
         return RunIdentity(config_hash(self.config), self.chosen.bundle, taken, self.beginning.identity)
+
+    @contextmanager
+    def timeline(
+        self, directory: Path, lanes: LanesFile | None
+    ) -> Iterator[Callable[[str], PartitionEngine] | Timeline]:
+        """As `engines`, or what goes over from bundle to bundle."""
+        if self.swaps is None:
+            with self.engines(directory, lanes) as make:
+                yield make
+            return
+        chosen = {self.chosen.bundle: self.chosen}
+        for bundle in bundles_of(self.swaps):
+            chosen[bundle] = chosen.get(bundle) or choose_detector(with_bundle(self.config, bundle))
+
+        @contextmanager
+        def make_engine(partition: str, bundle: str) -> Iterator[PartitionEngine]:
+            with replace(self, chosen=chosen[bundle]).engines(directory, lanes) as make:
+                yield make(partition)
+
+        per_message = self.source.points_per_message if isinstance(self.source, TopicSource) else 1
+        timeline = SwapTimeline(self.swaps, self.chosen.bundle, make_engine, per_message)
+        try:
+            yield timeline
+        finally:
+            timeline.close()
 
     def engines(
         self, directory: Path, lanes: LanesFile | None
@@ -213,7 +248,17 @@ class _Parts:
             config_hash=config_hash(self.config),
             bytes_per_lane=bytes_per_lane,
             warm_from=None if lanes is None else summary_of(lanes),
+            swaps=None if self.swaps is None else told_of(self.swaps),
         )
+
+
+def _swaps_of(request: Request, source: FileSource | TopicSource) -> Swaps | None:
+    """What the log of a service tells of the topic."""
+    if request.swaps is None:
+        return None
+    if not isinstance(source, TopicSource):
+        raise ConfigError(f"--swaps: found it with {request.source}; expected a topic, kafka://host:port/topic")
+    return read_swaps(request.swaps, source.topic)
 
 
 @contextmanager
@@ -243,7 +288,11 @@ def _run(
         strict=request.strict,
         expect_order=isinstance(source, FileSource),  # the live service takes a topic as it is, and so does its replay
     )
-    with parts.engines(request.out, lanes) as make, screen.bar("starting", "points", source.total_rows) as move, stop:
+    with (
+        parts.timeline(request.out, lanes) as engines,
+        screen.bar("starting", "points", source.total_rows) as move,
+        stop,
+    ):
         records_here = 0
 
         def observe(progress: Progress) -> None:
@@ -254,7 +303,7 @@ def _run(
 
         return run_replay(
             source.partitions,
-            make,
+            engines,
             outputs,
             plan,
             parts.identity,

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.adapters.bundles import Bundle
 from pipeline.adapters.bundles.registry import Registry
+from pipeline.cli import run
 from pipeline.cli.workshop import EngineWorkshop
 from pipeline.config import Config, load_config
 from pipeline.records import Place
@@ -112,8 +113,13 @@ def test_a_newer_champion_is_gone_over_to_at_one_offset(bootstrap: str, tmp_path
     expected = _expected(config, bundles, one_each, messages, tmp_path)
     assert {n: [one.value for one in mine] for n, mine in anomalies.items()} == expected[name.anomalies]
     assert {n: [one.value for one in mine] for n, mine in verdicts.items()} == expected[name.verdicts]
-    told = {json.loads(one.value or "")["bundle"] for mine in anomalies.values() for one in mine}
-    assert told == {first[:16], second[:16]}
+    told = {one["id"]: one for mine in anomalies.values() for one in (json.loads(message.value) for message in mine)}
+    assert {one["bundle"] for one in told.values()} == {first[:16], second[:16]}
+    # and so does a replay of the topic that is told of the swaps
+    arguments = ["--config", str(file), "--swaps", str(tmp_path / "log"), "--out", str(tmp_path / "out"), "--quiet"]
+    assert run(["replay", f"kafka://{bootstrap}/{name.input}", *arguments]) == 0
+    lines = (tmp_path / "out" / "anomalies.jsonl").read_text().splitlines()
+    assert {one["id"]: one for one in map(json.loads, lines)} == told
 
 
 def test_a_bundle_that_is_worse_in_service_is_left(bootstrap: str, tmp_path: Path) -> None:
