@@ -59,6 +59,7 @@ def allocate_verdicts(n: int, streams: int, window: int) -> Verdicts:
         lower=np.empty(n),
         upper=np.empty(n),
         surprise=np.empty(n, np.float32),
+        level=np.full(n, np.nan, np.float32),
         segment=np.full(n, np.nan, np.float32),
         points=np.empty(n, np.int32),
         gap=np.empty(n, np.bool_),

@@ -69,6 +69,7 @@ class Verdicts(NamedTuple):
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     surprise: NDArray[np.float32]  # one-step residual in units of its forecast scale; nan for none
+    level: NDArray[np.float32]  # normalised value; nan where the detector has none
     segment: NDArray[np.float32]  # segment score; nan while warming
     points: NDArray[np.int32]  # points of the lane before this one
     gap: NDArray[np.bool_]
@@ -330,6 +331,7 @@ def walk(lanes, plan, streams, segment, weights, decision, rows, time_us, values
                 lane, lanes.rings[row], lanes.window[row], plan, weights.band, values[n], time_us[n], work.derived[i],
                 work.inputs[i],
             )  # fmt: skip
+            verdicts.level[n] = work.inputs[i, 0]
         _advance_block(lanes.hidden, rows[start:end], plan, weights, work)
         for n in range(start, end):
             row, i = rows[n], n - start

@@ -1,6 +1,8 @@
 """The engine of one partition: records in; verdicts, anomalies and counts out.
 
     records --lanes--> points --windows--> steps --detector--> verdicts --episodes--> anomalies
+                                                 joint lanes <--+  ^
+                                                      +--detector--+
 
 It is deterministic: the same records in the same order give the same bits, however they are cut into batches, and from
 any state that `save` gave. Replay and the live service run this very class.
@@ -14,13 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.joint import joint_arrays
 from detectors.kernel import Verdicts
 from pipeline.accounting import Counts
 from pipeline.episodes import Origin, grade
 from pipeline.interfaces import Spill
+from pipeline.joint import Scored, Walks, walk_fields, walk_with_joint
 from pipeline.lane_detector import LaneDetector
 from pipeline.lanes import LaneTable
-from pipeline.records import Anomaly, Batch, Disposition, KeyedRows, Phase, VerdictTable
+from pipeline.records import JOINT, Anomaly, Batch, Disposition, KeyedRows, Phase, VerdictTable
 from pipeline.reporting import Reporter
 from pipeline.residuals import Residuals, measure_residuals, no_residuals
 from pipeline.silence import LANE_FIELDS, SilenceClock, SilenceEvents, SilenceRule, watch
@@ -39,12 +43,14 @@ class EngineConfig:
         silence: when a lane is silent.
         provisional_points: points of a lane until which its verdicts are provisional.
         max_state_bytes: hard budget for the lanes' state.
+        joint: whether keys with several fields have a joint lane.
     """
 
     windows: WindowSpec = field(default_factory=CountWindows)
     silence: SilenceRule = field(default_factory=SilenceRule)
     provisional_points: int = 1000
     max_state_bytes: int = 2**30
+    joint: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ class Outcome:
         anomalies: in order.
         counts: of this batch alone.
         dead_letters: (n,) positions of the records that could not be used.
-        residuals: of the points scored, those of warming lanes left out.
+        residuals: of the points of fields scored, those of warming lanes left out.
     """
 
     verdicts: tuple[VerdictTable, ...]
@@ -100,8 +106,12 @@ class PartitionEngine:
         spill: takes evicted lanes.
         past: rows that keys begin with, as an engine of the same kind has left them; None where all begin anew.
 
+    Attributes:
+        fields: as given.
+        lane_names: of the lanes of a key: its fields, and its joint lane if it has one.
+
     Raises:
-        ValueError: the budget has no room for one key, or there are too many fields.
+        ValueError: the budget has no room for one key, or too many fields, or one with the name of the joint lane.
     """
 
     def __init__(
@@ -115,20 +125,26 @@ class PartitionEngine:
     ) -> None:
         if len(fields) > MOST_FIELDS:
             raise ValueError(f"found {len(fields)} fields of a record, expected at most {MOST_FIELDS}")
-        added = [*lane_fields(config.windows), *LANE_FIELDS]
+        if JOINT in fields:
+            raise ValueError(
+                f"found a field {JOINT!r}, expected another name: it stands for all fields of a key together"
+            )
+        has_joint = config.joint and len(fields) > 1
+        added = [*(joint_arrays(len(fields)) if has_joint else []), *lane_fields(config.windows), *LANE_FIELDS]
         # field by field, since `descr` forgets the alignment, and another type would be compiled for again
         lane = detector.lane_dtype
         row = np.dtype([*((name, lane[name]) for name in lane.names or ()), *added])
-        room = config.max_state_bytes // (row.itemsize * len(fields))
+        self.fields = fields
+        self.lane_names = (*fields, JOINT) if has_joint else fields
+        needed = row.itemsize * len(self.lane_names)
+        room = config.max_state_bytes // needed
         if room < 1:
-            needed = row.itemsize * len(fields)
             raise ValueError(f"found a state budget of {config.max_state_bytes} bytes, expected at least {needed}")
-        self.lanes = LaneTable(row, len(fields), int(room), spill, past)
+        self.lanes = LaneTable(row, len(self.lane_names), int(room), spill, past)
         self.counts = Counts()
         self._detector = detector.for_partition()
         self._config = config
-        self.fields = fields
-        self._reporter = Reporter(origin, fields, detector.streams, self._detector.rates)
+        self._reporter = Reporter(origin, fields, self.lane_names, detector.streams, self._detector.rates)
         self._clock = PartitionClock()
         self._silence = SilenceClock()
 
@@ -177,13 +193,13 @@ class PartitionEngine:
             self.lanes.make_room()
         unusable = np.zeros(len(batch), np.bool_)
         unusable[[problem.index for problem in batch.problems if problem.field < 0]] = True
-        width, before = len(self.fields), len(self.lanes)
+        width, lanes, before = len(self.fields), self.lanes.fields, len(self.lanes)
         rows = self._rows_of(batch, unusable)
         points = _expand(batch, rows, width)
         # keys that are new or return have the slots behind those before, in the order in which they are first met
-        rows_in_use = np.maximum.accumulate(np.maximum(np.where(unusable, 0, rows + width), before * width))
+        rows_in_use = np.maximum.accumulate(np.maximum(np.where(unusable, 0, rows + lanes), before * lanes))
         in_use = np.repeat(rows_in_use, width)
-        assignment = assign(self._config.windows, self.lanes.used(), self._clock, points, in_use)
+        assignment = assign(self._config.windows, self.lanes.used(), self._clock, points, in_use, lanes)
         self._clock = assignment.clock
         steps, disposition = _place_empty(assignment.steps), assignment.disposition
         accepted = disposition == Disposition.SCORED
@@ -193,29 +209,39 @@ class PartitionEngine:
         disposition[warming] = Disposition.WARMING
         by_record = disposition.reshape(len(batch), width)
         by_record[unusable] = Disposition.DEAD_LETTERED
-        walk = self._detector.begin(self.lanes.used(), steps.lane, steps.time_us, steps.value, steps.position)
-        return Job(walk.run, lambda: self._finish(batch, points, steps, by_record, silences, walk.verdicts()))
+        walks = self._walk(steps)
+        return Job(walks.run, lambda: self._finish(batch, points, by_record, silences, walks.scored()))
+
+    def _walk(self, steps: Steps) -> Walks:
+        slab = self.lanes.used()
+        if len(self.lane_names) == len(self.fields):
+            return walk_fields(self._detector, slab, steps, len(self.fields))
+        windows = self._config.windows
+        one_by_one = isinstance(windows, CountWindows) and windows.hop == 1
+        return walk_with_joint(self._detector, slab, steps, len(self.lane_names), in_groups=one_by_one)
 
     def _finish(
         self,
         batch: Batch,
         points: Points,
-        steps: Steps,
         by_record: NDArray[np.int8],
         silences: SilenceEvents,
-        verdicts: Verdicts,
+        scored: Scored,
     ) -> Outcome:
+        steps, verdicts = scored.steps, scored.verdicts
         severity = grade(verdicts.score, verdicts.threshold, verdicts.flagged)
-        counts = self._count(batch, by_record, verdicts, severity)
-        anomalies = self._reporter.report(batch, steps, verdicts, severity, silences, self.lanes.names)
+        of_field = steps.lane % self.lanes.fields < len(self.fields)  # joint lanes are derived, and not of the accounts
+        counts = self._count(batch, by_record, severity)
+        counts.gaps = int(verdicts.gap[of_field].sum())
+        anomalies = self._reporter.report(batch, scored, severity, silences, self.lanes.names)
         for anomaly in anomalies:
             counts.events[anomaly.event] += 1
         table = self._tabulate(batch, points, steps, verdicts, severity, by_record.ravel())
         dead_letters = batch.position[by_record.min(axis=1) >= Disposition.DEAD_LETTERED]
         self.counts += counts
-        scored = np.flatnonzero(verdicts.points >= self._detector.warm_up)
-        variance = self.lanes.slab["scalars"]["variance"][steps.lane[scored]]
-        residuals = measure_residuals(steps.value[scored], verdicts.expected[scored], variance)
+        past_warm_up = np.flatnonzero(of_field & (verdicts.points >= self._detector.warm_up))
+        variance = self.lanes.slab["scalars"]["variance"][steps.lane[past_warm_up]]
+        residuals = measure_residuals(steps.value[past_warm_up], verdicts.expected[past_warm_up], variance)
         return Outcome((table,), tuple(anomalies), counts, dead_letters, residuals)
 
     def _rows_of(self, batch: Batch, unusable: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -232,7 +258,7 @@ class PartitionEngine:
         slots = np.zeros(len(batch.key_names), np.int64)
         names = [batch.key_names[code] for code in used.tolist()]
         slots[used] = self.lanes.slots_of(names, self.counts.consumed + 1 + last[used])
-        return slots[batch.key_codes] * len(self.fields)
+        return slots[batch.key_codes] * self.lanes.fields
 
     def _watch(self, points: Points, accepted: NDArray[np.bool_], in_use: NDArray[np.int64]) -> SilenceEvents:
         everything = bool(accepted.all())
@@ -244,13 +270,10 @@ class PartitionEngine:
         events, self._silence = watch(rule, used, self._silence, lane, time_us, record, in_use)
         return events
 
-    def _count(
-        self, batch: Batch, by_record: NDArray[np.int8], verdicts: Verdicts, severity: NDArray[np.int8]
-    ) -> Counts:
+    def _count(self, batch: Batch, by_record: NDArray[np.int8], severity: NDArray[np.int8]) -> Counts:
         counts = Counts()
         counts.add_dispositions(by_record)
         counts.add_severities(severity)
-        counts.gaps = int(verdicts.gap.sum())
         explained = np.zeros(by_record.shape, np.bool_)
         for problem in batch.problems:
             counts.problems[problem.reason] += 1
@@ -273,18 +296,17 @@ class PartitionEngine:
         disposition: NDArray[np.int8],
     ) -> VerdictTable:
         """A row for every step, and one for every point that gives none, in the order of their records."""
-        width = len(self.fields)
         warming = verdicts.points < self._detector.warm_up
         phase = np.where(verdicts.points < self._config.provisional_points, Phase.PROVISIONAL, Phase.LIVE)
         phase[verdicts.gap] = Phase.STALE
         phase[warming] = Phase.WARMING
         names, key = self._keys_of(batch, steps)
-        field_names = self.fields
+        field_names = self.lane_names
         table = VerdictTable(
             key_names=names,
             field_names=field_names,
             key=key,
-            field=(steps.lane % width).astype(np.int8),
+            field=(steps.lane % self.lanes.fields).astype(np.int8),
             time_us=steps.time_us,
             position=steps.position,
             value=steps.value,
@@ -305,13 +327,13 @@ class PartitionEngine:
         others = np.flatnonzero(disposition > Disposition.WARMING)
         if not len(others):
             return table
-        return _merge(table, steps.record, _unscored(batch, points, others, disposition, width, field_names))
+        return _merge(table, steps.record, _unscored(batch, points, others, disposition, len(self.fields), field_names))
 
     def _keys_of(self, batch: Batch, steps: Steps) -> tuple[list[str], NDArray[np.int32]]:
         """(key names, code of each step's key): the batch's own, unless a step can be of a key that is not in it."""
         if isinstance(self._config.windows, CountWindows):
             return batch.key_names, batch.key_codes[steps.record]
-        slots, codes = np.unique(steps.lane // len(self.fields), return_inverse=True)
+        slots, codes = np.unique(steps.lane // self.lanes.fields, return_inverse=True)
         names = list(batch.key_names)
         start = len(names)
         return [*names, *(self.lanes.names[slot] for slot in slots)], (codes + start).astype(np.int32)

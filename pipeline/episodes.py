@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +71,11 @@ def share_evidence(scores: NDArray[np.float32], fields: Sequence[str]) -> dict[s
     evidence = np.nan_to_num(scores.astype(float)) ** 8
     total = evidence.sum()
     shares = evidence / total if total > 0 else np.full(len(fields), 1 / len(fields))
+    return name_shares(shares, fields)
+
+
+def name_shares(shares: NDArray[Any], fields: Sequence[str]) -> dict[str, float]:
+    """Share by field, rounded."""
     return {name: round(float(share), 4) for name, share in zip(fields, shares, strict=True)}
 
 

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 POINTS_PER_MESSAGE = 2**20
 """Most points that a message may carry, with the formats that carry many."""
 
+JOINT = "*"
+"""Where fields are named, the name of what the fields of a key are together; no field of a record may have it."""
+
 
 class Disposition(IntEnum):
     """What became of a point or record. Every record consumed has exactly one (the accounting identity)."""
@@ -132,7 +135,7 @@ class VerdictTable:
 
     Attributes:
         key_names: the keys that `key` indexes; any order.
-        field_names: the fields that `field` indexes.
+        field_names: the lanes of a key that `field` indexes: fields, and `JOINT` where keys have a joint lane.
         key: (n,) int32.
         field: (n,) int8.
         time_us: (n,) event time; of the end of the slice for event-time windows.
@@ -209,10 +212,11 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
         episode: id of the episode, that of the event that opened it.
         kind: point, level_shift (known once it closes) or silence.
         score, threshold, segment_score: of this point; None for silence.
+        field: of the lane; `JOINT` for all fields together.
         once_in: points in which a fault-free lane of this age opens an episode with a score like the peak once; None
             for silence, and where it is not known.
         reason: all of it in a sentence.
-        contributions: each field's share in the record's evidence, summing to 1.
+        contributions: each field's share in the record's evidence, or in what was odd together; they sum to 1.
         streams: the derived streams that spoke, most novel first.
         points: flagged points of the episode so far.
         context: newest values of the lane up to this point, oldest first, at most 64.

@@ -17,14 +17,15 @@ from pipeline.episodes import (
     anomaly_id,
     grade,
     iso_times,
+    name_shares,
     share_evidence,
     silence_anomaly,
     strongest_streams,
 )
 from pipeline.explanations import explain_end, explain_point, explain_shift
+from pipeline.joint import Scored
 from pipeline.records import Anomaly, Batch, Evidence, Severity
 from pipeline.silence import SilenceEvents
-from pipeline.windows import Steps
 
 _SEVERITIES = [severity.name.lower() for severity in Severity]
 
@@ -35,6 +36,7 @@ class Reporter:
     Args:
         origin: named in every anomaly.
         fields: names of the fields of a record.
+        lanes: names of the lanes of a key: the fields first.
         streams: names of the derived streams.
         rates: how often a fault-free lane would open an episode with such a score as at each event.
     """
@@ -43,19 +45,20 @@ class Reporter:
         self,
         origin: Origin,
         fields: tuple[str, ...],
+        lanes: tuple[str, ...],
         streams: Sequence[str],
         rates: Callable[[Verdicts], Rates],
     ) -> None:
         self._origin = origin
         self._fields = fields
+        self._lanes = lanes
         self._streams = streams
         self._rates = rates
 
     def report(
         self,
         batch: Batch,
-        steps: Steps,
-        verdicts: Verdicts,
+        scored: Scored,
         severity: NDArray[np.int8],
         silences: SilenceEvents,
         keys: Sequence[str],
@@ -63,23 +66,22 @@ class Reporter:
         """Anomalies in order of the records that caused them.
 
         Args:
-            steps, verdicts, severity: of the batch.
+            scored, severity: of the batch.
             keys: name of the key of each slot.
         """
-        records = steps.record[verdicts.event_point].tolist() + silences.record.tolist()
-        reports = self._episodes(steps, verdicts, severity, keys) + self._silences(batch, silences, keys)
+        records = scored.steps.record[scored.verdicts.event_point].tolist() + silences.record.tolist()
+        reports = self._episodes(scored, severity, keys) + self._silences(batch, silences, keys)
         order = sorted(range(len(reports)), key=records.__getitem__)
         return [reports[at] for at in order]
 
-    def _episodes(
-        self, steps: Steps, verdicts: Verdicts, severity: NDArray[np.int8], keys: Sequence[str]
-    ) -> list[Anomaly]:
+    def _episodes(self, scored: Scored, severity: NDArray[np.int8], keys: Sequence[str]) -> list[Anomaly]:
+        steps, verdicts = scored.steps, scored.verdicts
         points = verdicts.event_point
         if not len(points):
             return []
         threshold, event = verdicts.threshold[points], verdicts.event[points]
         peaks = grade(verdicts.event_peak, threshold, np.ones(len(points), np.bool_))
-        slot, field = np.divmod(steps.lane[points], len(self._fields))
+        slot, field = np.divmod(steps.lane[points], len(self._lanes))
         rows = zip(
             event.tolist(),
             slot.tolist(),
@@ -102,7 +104,7 @@ class Reporter:
             *self._once_in(verdicts),
             (steps.time_us[points] - verdicts.event_opened_us).tolist(),
             verdicts.event_levels.tolist(),
-            self._contributions(steps, verdicts),
+            self._contributions(scored),
             strongest_streams(self._streams, verdicts.event_novelty, verdicts.event_evidence),
             _contexts(verdicts.event_window[:, -CONTEXT:]),
             strict=True,
@@ -146,7 +148,7 @@ class Reporter:
         streams: list[Evidence],
         context: list[float],
     ) -> Anomaly:
-        key, name, what, origin = keys[slot], self._fields[field], EVENTS[event], self._origin
+        key, name, what, origin = keys[slot], self._lanes[field], EVENTS[event], self._origin
         offset, index = origin.place(position)
         if event == LEVEL_SHIFT_EVENT:
             reason = explain_shift(levels[0], levels[1], points, lasted_us)
@@ -186,15 +188,19 @@ class Reporter:
             index=index,
         )
 
-    def _contributions(self, steps: Steps, verdicts: Verdicts) -> list[dict[str, float]]:
-        """Of each event, the shares of the fields of its key in the evidence of its record."""
-        width, points = len(self._fields), verdicts.event_point
-        if width == 1:
+    def _contributions(self, scored: Scored) -> list[dict[str, float]]:
+        """Of each event, the shares of the fields of its key in the evidence of its record, or of joint lanes."""
+        steps, verdicts = scored.steps, scored.verdicts
+        fields, width, points = len(self._fields), len(self._lanes), verdicts.event_point
+        if fields == 1:
             return [share_evidence(verdicts.score[point : point + 1], self._fields) for point in points.tolist()]
         shares = []
         first = np.searchsorted(steps.record, steps.record[points]).tolist()
         last = np.searchsorted(steps.record, steps.record[points], side="right").tolist()
-        for point, start, stop in zip(points.tolist(), first, last, strict=True):
+        for n, (point, start, stop) in enumerate(zip(points.tolist(), first, last, strict=True)):
+            if steps.lane[point] % width >= fields:
+                shares.append(name_shares(scored.shares[n], self._fields))
+                continue
             scores = np.zeros(width, np.float32)
             for other in range(start, stop):
                 if (
@@ -202,7 +208,7 @@ class Reporter:
                     and steps.time_us[other] == steps.time_us[point]
                 ):
                     scores[steps.lane[other] % width] = verdicts.score[other]
-            shares.append(share_evidence(scores, self._fields))
+            shares.append(share_evidence(scores[:fields], self._fields))
         return shares
 
     def _silences(self, batch: Batch, silences: SilenceEvents, keys: Sequence[str]) -> list[Anomaly]:
@@ -211,11 +217,11 @@ class Reporter:
             silences.lane.tolist(), silences.record.tolist(), silences.since_us.tolist(), silences.began.tolist(),
             silences.pace_us.tolist(), strict=True,
         ):  # fmt: skip
-            slot, at = divmod(lane, len(self._fields))
+            slot, at = divmod(lane, len(self._lanes))
             report = silence_anomaly(
                 self._origin,
                 key=keys[slot],
-                field=self._fields[at],
+                field=self._lanes[at],
                 time_us=int(batch.time_us[record]),
                 position=int(batch.position[record]),
                 since_us=since_us,

@@ -96,7 +96,7 @@ def make_engine(
     engine = PartitionEngine(detector, config, fields, origin, MemorySpill())
     if keys_in_memory is None:
         return engine
-    budget = keys_in_memory * len(fields) * engine.lanes.bytes_per_lane
+    budget = keys_in_memory * engine.lanes.fields * engine.lanes.bytes_per_lane
     return PartitionEngine(detector, dataclasses.replace(config, max_state_bytes=budget), fields, origin, MemorySpill())
 
 

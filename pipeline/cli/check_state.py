@@ -124,7 +124,7 @@ def saved(
             )  # fmt: skip
             continue
         whole += 1
-        lanes += len(engine.lanes) * len(engine.fields)
+        lanes += len(engine.lanes) * engine.lanes.fields
         size += sum(array.nbytes for array in found[0].arrays.values())
     took = time.monotonic() - began
     if whole:
@@ -142,8 +142,8 @@ def saved(
 def size(config: Config, workshop: EngineWorkshop, partitions: int) -> Iterator[Told]:
     """Memory by arithmetic; the time of a restore by one of made-up streams, from memory."""
     engine = _sample(workshop)
-    fields, per_lane = len(engine.fields), engine.lanes.bytes_per_lane
-    index = _INDEX_BYTES / fields
+    per_lane = engine.lanes.bytes_per_lane
+    index = _INDEX_BYTES / engine.lanes.fields
     yield (
         "info",
         (
@@ -198,7 +198,7 @@ def _restore(workshop: EngineWorkshop, engine: PartitionEngine) -> tuple[int, in
         began = time.perf_counter()
         Task(place).load(work, join("check", snapshot.mark, pages))
         seconds = min(seconds, time.perf_counter() - began)
-    return len(engine.lanes) * len(engine.fields), sum(map(len, pages)), seconds
+    return len(engine.lanes) * engine.lanes.fields, sum(map(len, pages)), seconds
 
 
 def _load(workshop: EngineWorkshop, place: Place, state: Checkpoint) -> PartitionEngine | None:

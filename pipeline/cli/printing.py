@@ -15,7 +15,7 @@ from pipeline.adapters.kafka.source import TopicSource
 from pipeline.adapters.outputs import ANOMALIES, VERDICTS
 from pipeline.adapters.report.episodes import Episode, read_episodes
 from pipeline.cli.session import REPORT, SUMMARY, Replayed
-from pipeline.records import Severity
+from pipeline.records import JOINT, Severity
 from pipeline.summary import SEVERITIES
 from pipeline.wording import brief, duration, whole
 
@@ -186,7 +186,11 @@ def _print_worst(console: Console, episodes: list[Episode], *, several_fields: b
 
 
 def _stream_of(episode: Episode, *, several_fields: bool) -> str:
-    return f"{episode.key}/{episode.field}" if several_fields else episode.key
+    return f"{episode.key}/{_field(episode.field)}" if several_fields else episode.key
+
+
+def _field(name: str) -> str:
+    return f"{name} (all fields)" if name == JOINT else name
 
 
 def _time_text(time_ms: float) -> str:

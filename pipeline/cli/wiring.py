@@ -13,6 +13,7 @@ from detectors.thresholds import ThresholdTable, make_decision
 from pipeline.adapters.bundles import Bundle
 from pipeline.adapters.spill import SqliteSpill
 from pipeline.config import Config
+from pipeline.config.kinds import LSTM
 from pipeline.engine import EngineConfig, PartitionEngine
 from pipeline.episodes import Origin
 from pipeline.errors import BundleError, ConfigError
@@ -157,6 +158,7 @@ def make_engine(
         windows=window_spec(config),
         silence=SilenceRule(intervals=config.silence.intervals, heard_points=config.episodes.warm_up),
         max_state_bytes=config.state.budget,
+        joint=config.detector.joint and config.detector.kind == LSTM,
     )
     try:
         return PartitionEngine(detector, engine_config, fields, origin, spill, past)

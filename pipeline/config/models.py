@@ -87,6 +87,10 @@ class DetectorSection(Section):
         le=10,
         description="Expected false alarms per 1,000 points of a lane; lower means fewer.",
     )
+    joint: bool = Field(
+        default=True,
+        description="Whether the fields of a key, where it has several, are judged together as well, as field '*'.",
+    )
 
     @model_validator(mode="after")
     def _has_options(self) -> Self:
@@ -419,7 +423,7 @@ def config_hash(config: Config) -> str:
     decisive = {name: plain[name] for name in DECISIVE}
     del decisive["detector"]["bundle"]
     # what does not bear on a kind of detector is left out; the hash of the LSTM is the one from before there were kinds
-    for name in ("kind", "options") if config.detector.kind == LSTM else ("profile",):
+    for name in ("kind", "options") if config.detector.kind == LSTM else ("profile", "joint"):
         del decisive["detector"][name]
     if config.windows.kind == "count":
         decisive["windows"] = {name: plain["windows"][name] for name in ("kind", "size", "hop")}

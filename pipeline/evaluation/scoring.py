@@ -29,8 +29,8 @@ class StreamScores:
     """What an engine said of a stream of n rows.
 
     Attributes:
-        scores: by read-out, (n,) float64: the fields' scores combined, 0 where a row was not scored. The segment
-            score is missing where the detector has none.
+        scores: by read-out, (n,) float64: those of the fields and of their joint lane combined, 0 where a row was not
+            scored. The segment score is missing where the detector has none.
         alert_score: (n,) float64, highest score of the alerts that were told with a row, else 0. An alert is an episode
             that opens or worsens. Where windows hold points back it is told with a later row than the one it is of.
         alerts_us: (a,) int64, event time of the row with which each alert was told, silences included.
@@ -59,22 +59,24 @@ def score_stream(
         micro_batch: records taken at a time; it changes no score.
     """
     _load_kernels(stream, engines)
-    by_field = {name: np.full(stream.values.shape, np.nan, np.float32) for name in READ_OUTS}
+    by_lane: dict[str, NDArray[np.float32]] = {}
     alerts: list[tuple[int, float]] = []
     seconds = 0.0
     with engines(stream.name, stream.fields) as engine:
+        shape = (len(stream), len(engine.lane_names))
+        by_lane |= {name: np.full(shape, np.nan, np.float32) for name in READ_OUTS}
         for batch in _batches(stream, micro_batch):
             start = clock()
             outcome = engine.process(batch)
             seconds += clock() - start
             for table in outcome.verdicts:
-                _place(table, by_field)
+                _place(table, by_lane)
             alerts += [(row, anomaly.score or 0.0) for row, anomaly in alerts_told(outcome)]
         bytes_per_lane = engine.lanes.bytes_per_lane
     return StreamScores(
         scores={
-            name: _COMBINE[name](np.nan_to_num(scores, nan=0.0))
-            for name, scores in by_field.items()
+            name: _COMBINE[name](scores, len(stream.fields))
+            for name, scores in by_lane.items()
             if name == "event" or np.isfinite(scores).any()
         },
         alert_score=_highest(len(stream), alerts),
@@ -85,11 +87,13 @@ def score_stream(
     )
 
 
-def combine_fields(scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    """One score (n,) of the scores (n, fields) of a record: (sum of score^8)^(1/8), as novelties combine to a score.
+def combine_lanes(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """One score (n,) of the scores (n, lanes) of a record: (sum of score^8)^(1/8), as novelties combine to a score.
 
-    It is the score itself where there is one field, and hardly more than the highest where there are several.
+    It is the score itself where there is one lane, and hardly more than the highest where there are several. NaN counts
+    as 0.
     """
+    scores = np.nan_to_num(scores, nan=0.0)
     largest: NDArray[np.float64] = scores.max(axis=1).astype(np.float64)
     if scores.shape[1] == 1:
         return largest
@@ -98,15 +102,21 @@ def combine_fields(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     return combined
 
 
-def average_fields(scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    """One segment score (n,) of those (n, fields) of a record, their mean: what lasts shows in many fields a little."""
-    mean: NDArray[np.float64] = scores.mean(axis=1, dtype=np.float64)
-    return mean
+def average_lanes(scores: NDArray[np.float32], fields: int) -> NDArray[np.float64]:
+    """One segment score (n,) of those (n, lanes) of a record: the mean over fields, what lasts shows in many a little.
+
+    The joint lane behind them, if there is one and where it has a score, counts as much as all fields together.
+    """
+    mean: NDArray[np.float64] = np.nan_to_num(scores[:, :fields], nan=0.0).mean(axis=1, dtype=np.float64)
+    if scores.shape[1] == fields:
+        return mean
+    joint = scores[:, fields].astype(np.float64)
+    return np.where(np.isnan(joint), mean, (mean + joint) / 2)
 
 
-_COMBINE: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float64]]] = {
-    "event": combine_fields,
-    "segment": average_fields,
+_COMBINE: dict[str, Callable[[NDArray[np.float32], int], NDArray[np.float64]]] = {
+    "event": lambda scores, _fields: combine_lanes(scores),
+    "segment": average_lanes,
 }
 
 
@@ -129,12 +139,12 @@ def _load_kernels(stream: LabelledStream, engines: Engines) -> None:
         engine.process(next(_batches(stream, 1)))
 
 
-def _place(table: VerdictTable, by_field: dict[str, NDArray[np.float32]]) -> None:
+def _place(table: VerdictTable, by_lane: dict[str, NDArray[np.float32]]) -> None:
     """Put the scores of a table at the rows that they are of; those of empty windows are of none."""
     is_row = table.position > 0
-    rows, fields = table.position[is_row] - 1, table.field[is_row]
+    rows, lanes = table.position[is_row] - 1, table.field[is_row]
     for name, column in READ_OUTS.items():
-        by_field[name][rows, fields] = getattr(table, column)[is_row]
+        by_lane[name][rows, lanes] = getattr(table, column)[is_row]
 
 
 def alerts_told(outcome: Outcome) -> Iterator[tuple[int, Anomaly]]:

@@ -46,6 +46,7 @@ def assign(
     clock: PartitionClock,
     points: Points,
     rows_in_use: NDArray[np.int64] | None = None,
+    width: int = 1,
 ) -> Assignment:
     """Steps that the points release; the same steps however the points are cut into batches.
 
@@ -55,6 +56,7 @@ def assign(
         clock: of the partition before the batch.
         points: in arrival order. With count windows of hop 1 the steps may share their arrays.
         rows_in_use: (n,) how many rows, from the first on, are in use at each point; None for all rows at all points.
+        width: rows of a key, which follow one another; a key that was evicted catches up with all of them at once.
     """
     disposition = classify(points)
     if isinstance(spec, CountWindows):
@@ -62,5 +64,5 @@ def assign(
     else:
         if rows_in_use is None:
             rows_in_use = np.full(len(points), len(slab["win_next_us"]))
-        steps, watermark_us = take_by_time(spec, slab, clock.watermark_us, points, disposition, rows_in_use)
+        steps, watermark_us = take_by_time(spec, slab, clock.watermark_us, points, disposition, rows_in_use, width)
     return Assignment(steps, disposition, PartitionClock(int(watermark_us)))

@@ -5,8 +5,9 @@ It moves before the point that moves it enters a pane, so a lane never has more 
 lies in slot p % open_panes. Slots hold their pane plus one, so that 0 is a slot never used.
 
 All rows in use close their panes together. A row that was evicted meanwhile is behind: it catches up when the watermark
-next moves on, or before its next point, so its steps are those of a row that stayed, only released later. A row that
-comes from elsewhere, where the watermark had come further, is ahead: what is before its own first open pane is late.
+next moves on, or before the next point of its key, so its steps are those of a row that stayed, only released later;
+all rows of a key catch up at once. A row that comes from elsewhere, where the watermark had come further, is ahead:
+what is before its own first open pane is late.
 
 In use is a row from the record on with which its key comes, whatever else is in the same batch.
 """
@@ -61,6 +62,7 @@ def take_by_time(
     points: Points,
     disposition: NDArray[np.int8],
     rows_in_use: NDArray[np.int64],
+    width: int = 1,
 ) -> tuple[Steps, int]:
     """Steps of the panes that the points close, and the watermark after them.
 
@@ -71,6 +73,7 @@ def take_by_time(
         points: in arrival order.
         disposition: (n,) from `classify`; updated in place to LATE and DUPLICATE.
         rows_in_use: (n,) rows in use at each point.
+        width: rows of a key, which follow one another.
     """
     rule = _Rule(
         hop_us=spec.hop_us,
@@ -79,7 +82,9 @@ def take_by_time(
         silence_panes=spec.silence_panes if spec.counts_empty_panes else 0,
     )
     room = empty_columns(len(points))
-    steps, made, watermark_us = _walk(points.columns, _lanes(slab), disposition, rule, watermark_us, rows_in_use, room)
+    steps, made, watermark_us = _walk(
+        points.columns, _lanes(slab), width, disposition, rule, watermark_us, rows_in_use, room
+    )
     return select_steps(steps, slice(made)), watermark_us
 
 
@@ -95,6 +100,7 @@ def _lanes(slab: Mapping[str, NDArray[Any]]) -> _Lanes:
 def _walk(
     points: Columns,
     lanes: _Lanes,
+    width: int,
     disposition: NDArray[np.int8],
     rule: _Rule,
     watermark_us: int,
@@ -112,13 +118,14 @@ def _walk(
         watermark_us = max(watermark_us, time_us - rule.lateness_us)
         if watermark_us >= (first_open + 1) * rule.hop_us:
             until, rows = watermark_us // rule.hop_us, rows_in_use[i]
-            steps, made = _catch_up(lanes, rows, first_open, rule, points.record[i], steps, made)
+            steps, made = _catch_up(lanes, 0, rows, first_open, rule, points.record[i], steps, made)
             steps, made = _close(lanes, 0, rows, first_open, until, rule, points.record[i], steps, made)
-            steps, made = _catch_up(lanes, rows, until, rule, points.record[i], steps, made)  # those that were ahead
+            steps, made = _catch_up(lanes, 0, rows, until, rule, points.record[i], steps, made)  # those that were ahead
             first_open = until
         own = lanes.first_open[row]
         if own < first_open:
-            steps, made = _close(lanes, row, row + 1, own, first_open, rule, points.record[i], steps, made)
+            key = row // width * width
+            steps, made = _catch_up(lanes, key, key + width, first_open, rule, points.record[i], steps, made)
         if time_us < max(own, first_open) * rule.hop_us:
             disposition[i] = _LATE
         elif time_us + 1 == lanes.next_us[row] and value == lanes.newest_value[row]:
@@ -194,10 +201,10 @@ def _result(lanes: _Lanes, row: int, slot: int, aggregate: int) -> float:
 
 @compiled
 def _catch_up(
-    lanes: _Lanes, rows: int, until: int, rule: _Rule, record: int, steps: Columns, made: int
+    lanes: _Lanes, start: int, end: int, until: int, rule: _Rule, record: int, steps: Columns, made: int
 ) -> tuple[Columns, int]:
-    """Append the steps of the panes before `until` of the rows that have any open, row by row."""
-    for row in range(rows):
+    """Append the steps of the panes before `until` of the rows [start, end) that have any open, row by row."""
+    for row in range(start, end):
         own = lanes.first_open[row]
         if own < until:
             steps, made = _close(lanes, row, row + 1, own, until, rule, record, steps, made)

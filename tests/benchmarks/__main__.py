@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import ablation, calibration, cold_start, decoding, engine, segments, service
+from tests.benchmarks import ablation, calibration, cold_start, decoding, engine, fields, segments, service
 
 OUT = Path("build/benchmarks.json")
 
@@ -99,9 +99,21 @@ def _cold_start_tables(figures: dict[str, Any]) -> list[Table]:
     return [table]
 
 
+def _fields_tables(figures: dict[str, Any]) -> list[Table]:
+    measures = list(next(iter(figures["anomalies"].values())))
+    found = Table("anomalies", *measures, title="Fields alone, and with the joint lane; false alarms per 1,000 records")
+    for row in fields.rows(figures):
+        found.add_row(*row)
+    title = "False alarms per 1,000 points where nothing is wrong: of fields, of joint lanes (and how many those were)"
+    fault_free = Table("asked for", *figures["fault_free"], title=title)
+    for row in fields.fault_free_rows(figures):
+        fault_free.add_row(*row)
+    return [found, fault_free]
+
+
 BENCHMARKS: dict[str, Any] = {
     "engine": engine, "decoding": decoding, "service": service, "ablation": ablation, "segments": segments,
-    "calibration": calibration, "cold_start": cold_start,
+    "calibration": calibration, "cold_start": cold_start, "fields": fields,
 }  # fmt: skip
 TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "engine": _engine_tables,
@@ -111,6 +123,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "segments": _segments_tables,
     "calibration": _calibration_tables,
     "cold_start": _cold_start_tables,
+    "fields": _fields_tables,
 }
 
 

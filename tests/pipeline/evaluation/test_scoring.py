@@ -10,7 +10,7 @@ from detectors.tail_rank import TailRank, rank_decision
 from pipeline.engine import EngineConfig, PartitionEngine
 from pipeline.episodes import Origin
 from pipeline.evaluation.measures import measure
-from pipeline.evaluation.scoring import combine_fields, score_stream
+from pipeline.evaluation.scoring import combine_lanes, score_stream
 from pipeline.labelled import LabelledStream
 from pipeline.windows import CountWindows, TimeWindows, WindowSpec
 from tests.fakes import INTERVAL_US, START_US, MemorySpill, column, make_batch, make_engine, process, seasonal
@@ -102,12 +102,18 @@ def test_the_size_of_micro_batches_does_not_show() -> None:
 
 
 def test_segment_scores_of_a_record_are_averaged() -> None:
-    """Of several fields the segment score of a row is the mean of theirs."""
+    """Of several fields the segment score of a row is the mean of theirs, and that of the joint lane weighs as much."""
     stream = make_stream(2)
     scores = score_stream(stream, SmallEngines(), clock=Ticks(), micro_batch=100)
     outcomes = process(make_engine(fields=stream.fields), [make_batch(["s"] * 900, stream.time_us, stream.values)])
-    by_field = np.nan_to_num(column(outcomes, "segment_score")).astype(float).reshape(900, 2)
-    np.testing.assert_allclose(scores.scores["segment"], by_field.mean(axis=1), rtol=1e-6)
+    by_lane = np.full((900, 3), np.nan)
+    by_lane[column(outcomes, "position") - 1, column(outcomes, "field")] = column(outcomes, "segment_score")
+    fields = np.nan_to_num(by_lane[:, :2]).mean(axis=1)
+    has_joint = np.isfinite(by_lane[:, 2])
+    assert 0 < has_joint.sum() < 900
+    np.testing.assert_allclose(
+        scores.scores["segment"], np.where(has_joint, (fields + by_lane[:, 2]) / 2, fields), rtol=1e-6
+    )
     assert scores.scores["segment"][:150].tolist() == [0.0] * 150
 
 
@@ -166,6 +172,6 @@ def test_an_alert_lies_where_it_is_told(windows: WindowSpec) -> None:
 def test_fields_combine_as_novelties_do() -> None:
     """A record's score is the eighth root of the sum of eighth powers; of one field it is that field's, to the bit."""
     scores = np.array([[1.0, 2.0], [0.0, 0.0], [3.0, 3.0]], np.float32)
-    assert combine_fields(scores) == pytest.approx([(1 + 2**8) ** 0.125, 0, 3 * 2**0.125])
+    assert combine_lanes(scores) == pytest.approx([(1 + 2**8) ** 0.125, 0, 3 * 2**0.125])
     alone = np.random.default_rng(7).random((50, 1), np.float32)
-    assert combine_fields(alone).astype(np.float32).tobytes() == alone.tobytes()
+    assert combine_lanes(alone).astype(np.float32).tobytes() == alone.tobytes()

@@ -2,7 +2,8 @@
 
 const part = (id) => document.getElementById(id);
 const data = JSON.parse(part("data").textContent);
-data.lanes.forEach((lane, number) => Object.assign(lane, { number, name: `${lane.key} · ${lane.field}` }));
+const fieldName = (field) => (field === "*" ? "* (all fields together)" : field);
+data.lanes.forEach((lane, number) => Object.assign(lane, { number, name: `${lane.key} · ${fieldName(lane.field)}` }));
 
 function start() {
   readTheme();
