@@ -98,16 +98,17 @@ def _invert_factor(size: int, work: _Work) -> None:
     for k in range(size):
         # where fields come apart the moments of pairs are of different records, and need not fit together
         scale = 1.0 / math.sqrt(max(moments[k, k], RIDGE))
-        for j in range(k, size):
+        # unsigned, so that no index has to be looked at for being negative, and the loops run several elements at once
+        for j in range(np.uint64(k), np.uint64(size)):
             above[j] = moments[k, j] * scale
-        for j in range(k + 1):
+        for j in range(np.uint64(k + 1)):
             inverse[k, j] *= scale
             beside[j] = inverse[k, j]
         for i in range(k + 1, size):
             factor = above[i]
-            for j in range(i, size):
+            for j in range(np.uint64(i), np.uint64(size)):
                 moments[i, j] -= factor * above[j]
-            for j in range(k + 1):
+            for j in range(np.uint64(k + 1)):
                 inverse[i, j] -= factor * beside[j]
 
 
