@@ -24,7 +24,7 @@ def carry_state(old: PartitionEngine, new: PartitionEngine) -> bool:
         new: fresh.
     """
     before, after = old.lanes.row_type, new.lanes.row_type
-    if old.fields != new.fields or without_hidden(before) != without_hidden(after):
+    if old.lane_names != new.lane_names or without_hidden(before) != without_hidden(after):
         return False
     state = old.save()
     if before != after:
@@ -32,22 +32,22 @@ def carry_state(old: PartitionEngine, new: PartitionEngine) -> bool:
         state = replace(
             state,
             arrays=state.arrays | {HIDDEN: np.zeros((len(hidden), *after[HIDDEN].shape), after[HIDDEN].base)},
-            spilled=_refit(state.spilled, before, after, len(old.fields)),
+            spilled=_refit(state.spilled, before, after, old.lanes.fields),
         )
     new.load(state, old.counts.to_dict())
     return True
 
 
 def _refit(
-    spilled: Iterable[tuple[str, bytes]], before: np.dtype[Any], after: np.dtype[Any], fields: int
+    spilled: Iterable[tuple[str, bytes]], before: np.dtype[Any], after: np.dtype[Any], lanes: int
 ) -> Iterator[tuple[str, bytes]]:
-    """Evicted keys with the room for (h, c) that the other rows have, as zeros."""
+    """Evicted keys, each with so many lanes, with the room for (h, c) that the other rows have, as zeros."""
     start = 0
     for name in before.names or ():
         if name == HIDDEN:
             break
-        start += before[name].itemsize * fields
-    stop = start + before[HIDDEN].itemsize * fields
-    zeros = bytes(after[HIDDEN].itemsize * fields)
+        start += before[name].itemsize * lanes
+    stop = start + before[HIDDEN].itemsize * lanes
+    zeros = bytes(after[HIDDEN].itemsize * lanes)
     for key, packed in spilled:
         yield key, packed[:start] + zeros + packed[stop:]

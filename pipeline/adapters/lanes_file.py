@@ -48,6 +48,11 @@ class Making(msgspec.Struct, frozen=True, kw_only=True):
     last_us: int | None
     end_us: int | None
 
+    @property
+    def lanes(self) -> int:
+        """Of all keys, joint lanes included."""
+        return self.keys * (len(self.fields) + bool(self.detector.get("joint", False)))
+
 
 @dataclass(frozen=True, slots=True)
 class LanesFile:

@@ -89,7 +89,7 @@ def told_of(lanes: LanesFile) -> list[tuple[str, str]]:
         ("Time", f"{first} to {last}"),
         ("Fields", ", ".join(making.fields)),
         ("Records", f"{whole(making.counts['consumed'])} = {fates}"),
-        ("Streams", f"{whole(making.keys * len(making.fields))} of {whole(making.keys)} keys"),
+        ("Streams", f"{whole(making.lanes)} of {whole(making.keys)} keys"),
         ("Detector", f"{kind}, {making.detector.get('profile', making.detector.get('options'))}, {lanes.run.bundle}"),
         (
             str(lanes.path),

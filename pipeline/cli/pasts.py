@@ -45,8 +45,10 @@ def lanes_of(config: Config, bundle: str, fields: tuple[str, ...]) -> LanesFile 
 def fit_of(config: Config, fields: tuple[str, ...]) -> dict[str, Any]:
     """What has to be the same where lanes are made and where they go on, but for the bundle; part of `Making`."""
     plain = config.plain()
-    names = ("kind", "profile") if config.detector.kind == LSTM else ("kind", "options")
+    names = ("kind", "profile", "joint") if config.detector.kind == LSTM else ("kind", "options")
     detector = {name: plain["detector"][name] for name in names}
+    if len(fields) == 1:
+        detector.pop("joint", None)  # a key with one field has no joint lane either way
     return {"detector": detector, "windows": plain["windows"], "fields": fields}
 
 
@@ -102,7 +104,7 @@ def summary_of(found: LanesFile) -> dict[str, Any]:
         "history": found.run.source,
         "id": found.id,
         "keys": making.keys,
-        "lanes": making.keys * len(making.fields),
+        "lanes": making.lanes,
         "records": {"consumed": making.counts["consumed"], **making.counts["records"]},
         "left_out": making.left_out,
         "problems": making.counts["problems"],

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from detectors.detector import Detector
 from pipeline.carrying import carry_state
 from pipeline.engine import EngineConfig, PartitionEngine
-from pipeline.records import Batch
+from pipeline.records import JOINT, Batch
 from pipeline.windows import CountWindows
 from tests.fakes import (
     INTERVAL_US,
@@ -22,7 +23,7 @@ from tests.fakes import (
 
 KEYS, RUN, ROUNDS = 12, 5, 24
 """Keys take turns in runs of points, so that with room for eight there are always evicted ones."""
-SWAP = 60 * KEYS
+SWAP, LATE_SWAP = 60 * KEYS, 100 * KEYS
 
 
 def _stream() -> Batch:
@@ -52,6 +53,35 @@ def test_evicted_keys_go_over_like_the_others(hidden: int) -> None:
     assert told[0] == told[1]
 
 
+@pytest.mark.parametrize("hidden", [6, 9])
+def test_joint_lanes_go_over_like_the_others(hidden: int) -> None:
+    """Of keys with several fields, too: no eviction shows, and the relations of the fields stay what they were."""
+    fields = ("a", "b", "c")
+    values = STREAM.values + np.random.default_rng(9).normal(0, 0.1, (len(STREAM), 3))
+    stream = make_batch([STREAM.key_names[code] for code in STREAM.key_codes], STREAM.time_us, values)
+    first, rest = stream.slice(0, LATE_SWAP), stream.slice(LATE_SWAP, len(stream))
+
+    def deaf(size: int, gain: float) -> Detector:
+        return make_detector(hidden=size, gain=gain, warm_up=20, threshold=9.0)
+
+    told = []
+    for keys_in_memory in (None, 8):
+        old = make_engine(deaf(6, 1.0), fields=fields, keys_in_memory=keys_in_memory)
+        new = make_engine(deaf(hidden, 0.7), fields=fields, keys_in_memory=keys_in_memory)
+        process(old, cut(first, every(first, 10)))
+        assert (old.lanes.evictions > 0) == (keys_in_memory is not None)
+        assert carry_state(old, new)
+        told.append(rows_by_lane(process(new, cut(rest, every(rest, 10)))))
+    assert told[0] == told[1]
+    without_swap = make_engine(deaf(6, 1.0), fields=fields)
+    without_swap.process(first)
+    straight = rows_by_lane(process(without_swap, [rest]))
+    joint = {lane: rows["value"] for lane, rows in told[0].items() if lane[1] == JOINT}
+    assert len(joint) == KEYS
+    assert joint == {lane: straight[lane]["value"] for lane in joint}
+    assert any(straight[lane]["score"] != told[0][lane]["score"] for lane in joint)
+
+
 def test_the_network_decides_what_is_rebuilt() -> None:
     """An engine with an equal network goes on to the bit, one with another does not."""
     rest = STREAM.slice(SWAP, len(STREAM))
@@ -70,14 +100,20 @@ def test_the_network_decides_what_is_rebuilt() -> None:
 
 
 def test_lanes_that_do_not_fit_stay_where_they_are() -> None:
-    """Another profile, other windows or other fields are refused, and nothing is loaded."""
+    """Another profile, other windows, other fields, or joint lanes in one alone are refused; nothing is loaded."""
     old = make_engine(make_detector(warm_up=20))
     old.process(STREAM.slice(0, 30))
-    for new in (
-        make_engine(make_detector("dense", warm_up=20)),
-        make_engine(make_detector(warm_up=20), EngineConfig(CountWindows(8, 4))),
-        make_engine(make_detector(warm_up=20), fields=("a", "b")),
+    pair = make_engine(make_detector(warm_up=20), fields=("a", "b"))
+    pair.process(make_batch(["a"] * 30, START_US + INTERVAL_US * np.arange(30), np.ones((30, 2))))
+    alone = EngineConfig(joint=False)
+    for before, new in (
+        (old, make_engine(make_detector("dense", warm_up=20))),
+        (old, make_engine(make_detector(warm_up=20), EngineConfig(CountWindows(8, 4)))),
+        (old, make_engine(make_detector(warm_up=20), fields=("a", "b"))),
+        (pair, make_engine(make_detector(warm_up=20), alone, fields=("a", "b"))),
+        (pair, make_engine(make_detector(warm_up=20), alone, fields=("a", "b", "c"))),
+        (pair, make_engine(make_detector(warm_up=20), fields=("b", "a"))),
     ):
-        assert not carry_state(old, new)
+        assert not carry_state(before, new)
         assert new.counts.consumed == 0
         assert len(new.lanes) == 0

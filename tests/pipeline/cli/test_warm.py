@@ -88,6 +88,45 @@ def test_a_file_of_lanes_does_what_its_history_does(folder: Path, capsys: pytest
     assert summary_in(folder / "one")["warm_from"]["keys_begun"] == 3
 
 
+def _paired(path: Path, points: int, first: int = 0) -> Path:
+    """A table of one stream with two fields that go together, in order of time."""
+    rng = np.random.default_rng(7)
+    common = np.convolve(rng.normal(size=POINTS + 20), np.ones(21), "valid")
+    flow, load = 50 + common + rng.normal(0, 0.3, POINTS), 9 + 0.1 * common + rng.normal(0, 0.03, POINTS)
+    lines = [f"{START + n * STEP:%Y-%m-%dT%H:%M:%S},pump,{flow[n]:.3f},{load[n]:.4f}\n" for n in range(first, points)]
+    path.write_text("time,pump,flow,load\n" + "".join(lines))
+    return path
+
+
+def test_joint_lanes_begin_with_the_history(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All fields together, too, go on to the bit where the history ends, and a file of lanes counts them."""
+    before, now, whole = _paired(folder / "a.csv", 400), _paired(folder / "b.csv", 600, 400), folder / "c.csv"
+    _paired(whole, 600)
+    assert warm(before, "--key-field", "pump", "--out", "fleet.lanes") == 0
+    assert "3 of 1 keys" in " ".join(capsys.readouterr().out.split())
+    options = ("--key-field", "pump", "--no-report", "--out")
+    assert replay(whole, *options, "all") == 0
+    assert replay(now, "--warm-from", "fleet.lanes", *options, "out") == 0
+    rows = pq.read_metadata(folder / "out" / "verdicts.parquet").num_rows
+    assert rows > 2 * 200
+    behind = pq.read_metadata(folder / "all" / "verdicts.parquet").num_rows - rows
+    assert _columns(folder / "out") == _columns(folder / "all", behind)
+    assert summary_in(folder / "out")["warm_from"]["lanes"] == 3
+
+
+def test_lanes_without_joint_lanes_do_not_fit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A change of the switch is named; with one field it makes no difference."""
+    before, now = _paired(folder / "a.csv", 200), _paired(folder / "b.csv", 300, 200)
+    (folder / "alone.toml").write_text("[detector]\njoint = false\n")
+    assert warm(before, "--key-field", "pump", "--config", "alone.toml", "--out", "fleet.lanes") == 0
+    options = ("--key-field", "pump", "--no-report", "--warm-from", "fleet.lanes", "--out")
+    assert replay(now, *options, "other") == 2
+    assert "found lanes of joint False; expected joint True" in " ".join(capsys.readouterr().err.split())
+    assert replay(now, "--config", "alone.toml", *options, "same") == 0
+    assert warm("history.csv", "--config", "alone.toml", "--out", "one.lanes") == 0
+    assert replay("today.csv", "--warm-from", "one.lanes", "--no-report", "--out", "one") == 0
+
+
 def test_several_files_are_one_history(folder: Path) -> None:
     """Files named one by one, in any order, are the past of the one stream that goes on."""
     header, *rows = (folder / "history.csv").read_text().splitlines(keepends=True)
