@@ -1,19 +1,21 @@
 """Why an event is reported, in a sentence for people: which streams spoke, and how rare that is in the lane's past."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from typing import Literal
 
 from pipeline.records import Evidence
-from pipeline.wording import counted, duration, listed, ordinal, told_apart
+from pipeline.wording import brief, counted, duration, listed, ordinal, told_apart
 
 CLAUSES = 3
 """Ranks told in a sentence at most; streams of the same rank share one."""
 TELLING = 0.75
 """Part of the highest novelty below which a stream is left out of the sentence: its share in the score, by the eighth
 power, is less than a tenth of the strongest's."""
+PARTNER = 0.25
+"""Part of the largest share from which on a second field of a joint lane is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,58 @@ def _tell_miss(observed: float, expected: float | None, horizon: int, residual: 
     forecast = expected if horizon == 1 and expected is not None else observed - residual
     came, was = told_apart(observed, forecast)
     return f"{came} where {was} was forecast {horizon} step{'' if horizon == 1 else 's'} before"
+
+
+def explain_joint_point(
+    shares: Mapping[str, float],
+    values: Mapping[str, float],
+    streams: Sequence[Evidence],
+    once_in: int | None,
+    *,
+    at_most: bool,
+) -> str:
+    """Why a point opened or worsened an episode of all fields together.
+
+    Its value and its streams are of no series that people know, so they tell the manner alone, and the fields the rest.
+
+    Args:
+        shares: of each field in what was odd together.
+        values: of the fields; those that have a share are among them.
+        streams, once_in, at_most: see `explain_point`.
+    """
+    told = [_tell_together(shares, values, streams)]
+    if once_in is not None:
+        told.append(tell_rarity(once_in, at_most=at_most))
+    return "; ".join(told)
+
+
+def _tell_together(shares: Mapping[str, float], values: Mapping[str, float], streams: Sequence[Evidence]) -> str:
+    pair = ""
+    if len(shares) == 2:  # each is judged by the other
+        pair = f", with {listed([f'{name} at {brief(values[name])}' for name in shares])}"
+    loud = [one for one in streams if one.novelty >= TELLING * streams[0].novelty]
+    if loud and all(one.side == "below" for one in loud):
+        if all(one.name.startswith("spread") for one in loud):
+            return f"how closely the fields go together varies less than usual{pair}"
+        return f"the fields go together more closely than usual{pair}"
+    if pair:
+        return f"the fields do not go together as usual{pair}"
+    first, *others = sorted(values, key=lambda name: -shares[name])
+    named = [first, *(name for name in others[:1] if shares[name] >= PARTNER * shares[first])]
+    parts = [f"{shares[name]:.0%}" for name in named]
+    parts[0] += " of what is odd"
+    odd = listed([f"{name} at {brief(values[name])} ({part})" for name, part in zip(named, parts, strict=True)])
+    return f"the fields do not go together as usual, above all {odd}"
+
+
+def explain_joint_shift(before: float, after: float, points: int, lasted_us: int) -> str:
+    """Why an episode of all fields together was closed as a level shift.
+
+    Args:
+        before, after, points, lasted_us: see `explain_shift`.
+    """
+    how = "less" if after > before else "more"
+    return f"the fields go together {how} closely than before, and that stayed; {_tell_extent(points, lasted_us)}"
 
 
 def explain_end(points: int, lasted_us: int) -> str:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from detectors.kernel import Verdicts
 from detectors.thresholds import Rates
+from pipeline.contributions import contributions, values_together
 from pipeline.episodes import (
     CONTEXT,
     EVENTS,
@@ -17,12 +18,10 @@ from pipeline.episodes import (
     anomaly_id,
     grade,
     iso_times,
-    name_shares,
-    share_evidence,
     silence_anomaly,
     strongest_streams,
 )
-from pipeline.explanations import explain_end, explain_point, explain_shift
+from pipeline.explanations import explain_end, explain_joint_point, explain_joint_shift, explain_point, explain_shift
 from pipeline.joint import Scored
 from pipeline.records import Anomaly, Batch, Evidence, Severity
 from pipeline.silence import SilenceEvents
@@ -104,7 +103,8 @@ class Reporter:
             *self._once_in(verdicts),
             (steps.time_us[points] - verdicts.event_opened_us).tolist(),
             verdicts.event_levels.tolist(),
-            self._contributions(scored),
+            contributions(scored, self._fields, len(self._lanes)),
+            values_together(scored, self._fields, len(self._lanes)),
             strongest_streams(self._streams, verdicts.event_novelty, verdicts.event_evidence),
             _contexts(verdicts.event_window[:, -CONTEXT:]),
             strict=True,
@@ -144,16 +144,20 @@ class Reporter:
         at_most: bool,  # noqa: FBT001
         lasted_us: int,
         levels: list[float],
-        contributions: dict[str, float],
+        shares: dict[str, float],
+        together: dict[str, float] | None,
         streams: list[Evidence],
         context: list[float],
     ) -> Anomaly:
         key, name, what, origin = keys[slot], self._lanes[field], EVENTS[event], self._origin
         offset, index = origin.place(position)
         if event == LEVEL_SHIFT_EVENT:
-            reason = explain_shift(levels[0], levels[1], points, lasted_us)
+            explain = explain_shift if together is None else explain_joint_shift
+            reason = explain(levels[0], levels[1], points, lasted_us)
         elif what == "closed":
             reason = explain_end(points, lasted_us)
+        elif together is not None:
+            reason = explain_joint_point(shares, together, streams, once_in, at_most=at_most)
         else:
             reason = explain_point(observed, expected, streams, once_in, at_most=at_most)
         opening = anomaly_id(origin, episode, key, name, "opened")
@@ -178,7 +182,7 @@ class Reporter:
             points=points,
             opened_at=opened_at,
             reason=reason,
-            contributions=contributions,
+            contributions=shares,
             streams=streams,
             context=context,
             bundle=origin.bundle,
@@ -187,29 +191,6 @@ class Reporter:
             position=offset,
             index=index,
         )
-
-    def _contributions(self, scored: Scored) -> list[dict[str, float]]:
-        """Of each event, the shares of the fields of its key in the evidence of its record, or of joint lanes."""
-        steps, verdicts = scored.steps, scored.verdicts
-        fields, width, points = len(self._fields), len(self._lanes), verdicts.event_point
-        if fields == 1:
-            return [share_evidence(verdicts.score[point : point + 1], self._fields) for point in points.tolist()]
-        shares = []
-        first = np.searchsorted(steps.record, steps.record[points]).tolist()
-        last = np.searchsorted(steps.record, steps.record[points], side="right").tolist()
-        for n, (point, start, stop) in enumerate(zip(points.tolist(), first, last, strict=True)):
-            if steps.lane[point] % width >= fields:
-                shares.append(name_shares(scored.shares[n], self._fields))
-                continue
-            scores = np.zeros(width, np.float32)
-            for other in range(start, stop):
-                if (
-                    steps.lane[other] // width == steps.lane[point] // width
-                    and steps.time_us[other] == steps.time_us[point]
-                ):
-                    scores[steps.lane[other] % width] = verdicts.score[other]
-            shares.append(share_evidence(scores[:fields], self._fields))
-        return shares
 
     def _silences(self, batch: Batch, silences: SilenceEvents, keys: Sequence[str]) -> list[Anomaly]:
         reports = []

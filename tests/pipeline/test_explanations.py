@@ -8,6 +8,8 @@ from detectors.layout import STREAMS
 from pipeline.explanations import (
     HORIZONS,
     explain_end,
+    explain_joint_point,
+    explain_joint_shift,
     explain_point,
     explain_shift,
     explain_silence,
@@ -132,6 +134,50 @@ def test_without_evidence_nothing_is_told() -> None:
     assert _explain() == ""
     told = explain_point(1.0, None, [_spoke("score", side="above")], 3871, at_most=True)
     assert told.endswith("; so high a score comes at most once in 3,871 points without a fault")
+
+
+def _explain_joint(shares: dict[str, float], *streams: Evidence) -> str:
+    values = {"flow": 47.861, "heat": 1020.4, "load": 0.12345}
+    here = {name: value for name, value in values.items() if name in shares and shares[name] > 0}
+    return explain_joint_point(shares, here, streams, 7200, at_most=False)
+
+
+def test_all_fields_together_are_told_by_the_fields() -> None:
+    """Those with the largest shares and their values, one or two of many; of two it is always both, without shares."""
+    rare = "; so high a score comes about once in 7,200 points without a fault"
+    odd = _spoke("change_20", side="above", value=2.5)
+    assert _explain_joint({"flow": 0.1, "heat": 0.85, "load": 0.05}, odd) == (
+        f"the fields do not go together as usual, above all heat at 1,020 (85% of what is odd){rare}"
+    )
+    assert _explain_joint({"flow": 0.3, "heat": 0.6, "load": 0.1}, odd) == (
+        f"the fields do not go together as usual, above all heat at 1,020 (60% of what is odd) and flow at 47.86 (30%)"
+        f"{rare}"
+    )
+    assert _explain_joint({"flow": 0.9, "heat": 0.1}, odd) == (
+        f"the fields do not go together as usual, with flow at 47.86 and heat at 1,020{rare}"
+    )
+    assert "heat" not in _explain_joint({"flow": 0.6, "heat": 0.0, "load": 0.4}, odd)
+
+
+def test_fields_that_are_closer_than_usual_are_told_so() -> None:
+    """No field is blamed then; a calm that is unusual is another thing, and what speaks softly does not decide."""
+    shares = {"flow": 0.3, "heat": 0.6, "load": 0.1}
+    closer = "the fields go together more closely than usual; so high"
+    assert _explain_joint(shares, _spoke("value"), _spoke("spread_10")).startswith(closer)
+    assert _explain_joint(shares, _spoke("value"), _spoke("mean_40", 1.4, side="above")).startswith(closer)
+    assert "do not go together" in _explain_joint(shares, _spoke("value"), _spoke("mean_40", 1.6, side="above"))
+    calm = _explain_joint(shares, _spoke("spread_40"), _spoke("spread_10"))
+    assert calm.startswith("how closely the fields go together varies less than usual; so high")
+
+
+def test_a_relation_that_changed_for_good_is_told_without_levels() -> None:
+    """The level of what all fields are together means nothing to people; which way it went does."""
+    less = explain_joint_shift(1.1, 3.5, 56, 425 * MINUTE_US)
+    assert less == (
+        "the fields go together less closely than before, and that stayed; "
+        "closed after 7 h 5 min with 56 flagged points"
+    )
+    assert "more closely than before" in explain_joint_shift(3.5, 1.1, 56, 425 * MINUTE_US)
 
 
 def test_ends_and_shifts() -> None:

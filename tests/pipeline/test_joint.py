@@ -1,5 +1,6 @@
 """The joint lane at the engine: one more lane of a key, that its fields know nothing of."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,9 +8,11 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.engine import EngineConfig, Outcome, PartitionEngine
+from pipeline.episodes import iso_time
 from pipeline.records import JOINT, Anomaly, Batch, Disposition
 from pipeline.silence import SilenceRule
 from pipeline.windows import CountWindows, TimeWindows, WindowSpec
+from pipeline.wording import brief
 from tests.fakes import (
     INTERVAL_US,
     START_US,
@@ -112,6 +115,45 @@ def test_a_field_that_leaves_the_others_raises_an_alarm_of_all() -> None:
     assert f"/{JOINT}/" in found[0].id
     assert found[0].observed is not None
     assert found[0].observed > 2
+    heat = brief(values[found[0].position - 1, 1])
+    assert found[0].reason.startswith(f"the fields do not go together as usual, above all heat at {heat} (")
+    assert f"({found[0].contributions['heat']:.0%} of what is odd)" in found[0].reason
+
+
+def test_a_relation_that_turns_around_is_told_once_and_accepted() -> None:
+    """Its episode ends as a level shift of the relation, in words, not in levels of what nobody has measured."""
+    values = _together(np.random.default_rng(8), 3000, 6)
+    values[1200:, 1] = 10 - values[1200:, 1]
+    outcomes = process(make_engine(DETECTOR, fields=tuple("abcdef")), [one_stream(values)])
+    (shift,) = [anomaly for anomaly in _joint_reports(outcomes) if anomaly.kind == "level_shift"]
+    assert shift.reason.startswith("the fields go together less closely than before, and that stayed; closed after ")
+
+
+def test_values_are_told_of_the_record_they_belong_to() -> None:
+    """Several keys in one batch, and panes that end together, do not mix: each reason names values of its own key."""
+    touchy = make_detector(gain=0, threshold=1.6, warm_up=60, quiet=10)
+    for windows in ("points", "hop", "sums"):
+        outcomes = process(make_engine(touchy, EngineConfig(WINDOWS[windows]), fields=FIELDS), [BATCH])
+        values: dict[tuple[str, str], set[str]] = {}
+        for table in tables_of(outcomes):
+            for key, time_us, value in zip(
+                table.key.tolist(), table.time_us.tolist(), table.value.tolist(), strict=True
+            ):
+                values.setdefault((table.key_names[key], iso_time(time_us)), set()).add(brief(value))
+        told = [a for a in _joint_reports(outcomes) if a.event != "closed" and " at " in a.reason]
+        assert told
+        for anomaly in told:
+            named = re.findall(r" at ([-\d.,e+]+) \(", anomaly.reason)
+            assert named
+            assert {*named} <= values[anomaly.key, anomaly.time]
+
+
+def test_forecasts_of_joint_lanes_are_no_residuals() -> None:
+    """How far forecasts are off tells of the bundle, so it is measured on what was measured: fields alone."""
+    for windows in WINDOWS:
+        with_it, without = process(_engine(windows), [BATCH])[0], process(_engine(windows, joint=False), [BATCH])[0]
+        assert with_it.residuals.points == without.residuals.points > 0
+        assert with_it.residuals.total == without.residuals.total
 
 
 @pytest.mark.parametrize("windows", list(WINDOWS))

@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.adapters.report import header
 from pipeline.adapters.report.episodes import Episode
 from pipeline.explanations import HORIZONS, horizon_of, name_streams, unit_of
-from pipeline.records import Severity
+from pipeline.records import JOINT, Severity
 from pipeline.wording import counted, duration, whole
 
 _SCRIPTS = (
@@ -122,7 +122,7 @@ def headline(page: Page) -> str:
         return f"Still warming up: no point of {lanes} could be scored yet." if warming else f"All quiet in {lanes}."
     touched = len({(episode.key, episode.field) for episode in page.episodes})
     worst = max((episode for lane in page.lanes for episode in lane.episodes), key=lambda episode: episode.rank)
-    name = f"{worst.key} · {worst.field}"
+    name = f"{worst.key} · {'all fields together' if worst.field == JOINT else worst.field}"
     where = f" in {name if len(name) <= 80 else name[:79] + '…'}" if page.lanes_in_all > 1 else ""
     spread = f"{touched:,} of {lanes}" if page.lanes_in_all > 1 else "1 lane"
     grade, kind = Severity(worst.severity).name.lower(), worst.kind.replace("_", " ")

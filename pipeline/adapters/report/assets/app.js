@@ -2,7 +2,7 @@
 
 const part = (id) => document.getElementById(id);
 const data = JSON.parse(part("data").textContent);
-const fieldName = (field) => (field === "*" ? "* (all fields together)" : field);
+const fieldName = (field) => (isJoint(field) ? "* (all fields together)" : field);
 data.lanes.forEach((lane, number) => Object.assign(lane, { number, name: `${lane.key} · ${fieldName(lane.field)}` }));
 
 function start() {
@@ -31,6 +31,7 @@ function start() {
       reason: part("why-reason"),
       horizons: part("why-horizons"),
       table: part("why-streams"),
+      fields: part("why-fields"),
     }),
     part("hover"),
   );

@@ -19,6 +19,8 @@ function formatNumber(value, digits = 5) {
 
 const formatCount = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 
+const isJoint = (field) => field === "*";
+
 const formatKind = (kind) => kind.replaceAll("_", " ");
 
 // As precise as `step` asks for, the milliseconds between neighbouring points.

@@ -1,7 +1,10 @@
-// Why an episode was reported: the sentence, the forecasts that spoke, and each derived stream with its rank.
+// Why an episode was reported: the sentence, the forecasts that spoke, and each derived stream with its rank. Of all fields
+// together the streams are of no series that anybody knows; the largest shares of fields are told instead.
+
+const MOST_FIELDS = 10;
 
 function makeWhy(parts) {
-  const { box, title, reason, horizons, table } = parts;
+  const { box, title, reason, horizons, table, fields } = parts;
 
   return (episode) => {
     box.hidden = !episode || !(episode.reason || episode.end || episode.streams.length);
@@ -12,10 +15,14 @@ function makeWhy(parts) {
     );
     reason.textContent = sentence(episode);
     reason.hidden = !reason.textContent;
-    fillHorizons(horizons, episode.streams);
-    table.hidden = episode.streams.length === 0;
-    const highest = Math.max(...episode.streams.map(([, novelty]) => novelty ?? 0));
-    table.tBodies[0].replaceChildren(...episode.streams.map((stream) => streamRow(stream, highest)));
+    const streams = isJoint(episode.field) ? [] : episode.streams;
+    fillHorizons(horizons, streams);
+    table.hidden = streams.length === 0;
+    const highest = Math.max(...streams.map(([, novelty]) => novelty ?? 0));
+    table.tBodies[0].replaceChildren(...streams.map((stream) => streamRow(stream, highest)));
+    const shares = isJoint(episode.field) ? episode.shares.slice(0, MOST_FIELDS).filter(([, share]) => share > 0) : [];
+    fields.hidden = shares.length === 0;
+    fields.tBodies[0].replaceChildren(...shares.map((share) => fieldRow(share, shares[0][1])));
   };
 }
 
@@ -42,14 +49,28 @@ function fillHorizons(list, streams) {
   );
 }
 
-function streamRow([name, novelty, value, rank], highest) {
+function fieldRow([name, share], highest) {
+  const percent = `${Math.round(share * 100)} %`;
+  return element(
+    "tr",
+    {},
+    element("th", { scope: "row" }, name),
+    cell("Share of what is odd", [barOf(share, highest), percent], "novelty"),
+  );
+}
+
+function barOf(part, highest) {
   const bar = element("span", { class: "bar-fill", "aria-hidden": "true" });
-  bar.style.width = `${highest > 0 ? (100 * (novelty ?? 0)) / highest : 0}%`;
+  bar.style.width = `${highest > 0 ? (100 * part) / highest : 0}%`;
+  return element("span", { class: "bar-track" }, bar);
+}
+
+function streamRow([name, novelty, value, rank], highest) {
   return element(
     "tr",
     {},
     element("th", { scope: "row" }, capital(labelOf(name))),
-    cell("Novelty", [element("span", { class: "bar-track" }, bar), formatNumber(novelty, 3)], "novelty"),
+    cell("Novelty", [barOf(novelty ?? 0, highest), formatNumber(novelty, 3)], "novelty"),
     cell("Rank", [rank || "–"]),
     cell("Value", [`${formatNumber(value)} ${data.streams[name][2]}`.trim()], "number"),
   );

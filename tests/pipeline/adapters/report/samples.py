@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipeline.records import JOINT
+
 START_US = 1_391_212_800_000_000  # 2014-02-01 00:00 UTC
 STEP_US = 300_000_000
 WARM_UP = 40
@@ -162,7 +164,7 @@ def _events(lane: SampleLane, columns: dict[str, NDArray[Any]]) -> list[dict[str
             "field": lane.field,
             "severity": fault.severity,
             "opened_at": iso(fault.first),
-            "contributions": {lane.field: 0.8, "power": 0.2},
+            "contributions": {"flow" if lane.field == JOINT else lane.field: 0.8, "power": 0.2},
             "streams": [
                 {**_SPOKE, "name": "residual_32", "novelty": 3.1, "horizon": 32, "value": fault.by},
                 {**_SPOKE, "name": "mean_surprise_96", "novelty": 1.55, "horizon": 96, "value": 2.5, "exact": False},

@@ -135,6 +135,29 @@ def test_a_chosen_episode_says_why(opened: Opened) -> None:
     assert page.run("document.querySelector('#why-reason').getAttribute('aria-live')") == "polite"
 
 
+def test_of_all_fields_together_the_shares_are_told(opened: Opened) -> None:
+    """The lane has a name in words, and an episode of it shows the sentence and the fields, not what nobody knows."""
+    page = opened(
+        [
+            SampleLane("pump", "*", faults=[Fault(300, 310)]),
+            SampleLane("pump", "flow", faults=[Fault(500, 505, severity="low")]),
+        ]
+    )
+    assert _lane_names(page)[0] == "pump · * (all fields together)"
+    assert "pump · all fields together" in _text(page, ".headline")
+    page.click("#episodes tbody tr:nth-child(1) button")
+    assert _text(page, "#why-reason") == "Point at 300."
+    assert page.run("document.querySelector('#why-streams').hidden && document.querySelector('#why-horizons').hidden")
+    assert _texts(page, "#why-fields tbody th") == ["flow", "power"]
+    assert _texts(page, "#why-fields tbody td") == ["80 %", "20 %"]
+    bars = page.run("[...document.querySelectorAll('#why-fields .bar-fill')].map((bar) => bar.style.width)")
+    assert bars == ["100%", "25%"]
+    page.click("[role=option]:nth-child(2)")
+    page.wait_for(f"document.querySelector('#episodes tbody').textContent.includes('{_clock(500)}')")
+    page.click("#episodes tbody tr:nth-child(1) button")
+    page.wait_for("document.querySelector('#why-fields').hidden && !document.querySelector('#why-streams').hidden")
+
+
 def test_why_follows_the_keys_and_goes_with_the_lane(opened: Opened) -> None:
     """Stepping by keys tells the next episode; a silence tells no streams; another lane, unchosen, tells nothing."""
     page = opened()
