@@ -73,7 +73,7 @@ def evaluate_sources(
         UserError: a configuration or file that cannot be used.
     """
     engines = engines_of(config)
-    with engines("", ("value",)) as engine:
+    with engines("", ("one", "other")) as engine:  # two, so that joint lanes find theirs as well
         load_kernels(engine, screen, kernels)
     plan = CorpusPlan(min(jobs, len(sources)), config.replay.micro_batch, start_worker)
     total = sum(source.points for source in sources)

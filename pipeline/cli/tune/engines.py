@@ -140,6 +140,6 @@ class Kernels:
         needed = changed.get("detector.profile"), changed.get("windows.kind")
         if needed in self._ready:
             return
-        with self._engines(changed)("", ("value",)) as engine:
+        with self._engines(changed)("", ("one", "other")) as engine:  # two, so that joint lanes find theirs as well
             load_kernels(engine, screen, self._directory)
         self._ready.add(needed)
