@@ -63,6 +63,8 @@ def allocate_verdicts(n: int, streams: int, window: int) -> Verdicts:
         segment=np.full(n, np.nan, np.float32),
         points=np.empty(n, np.int32),
         gap=np.empty(n, np.bool_),
+        log_scale=np.empty(n, np.float32),
+        freedom=np.empty(n, np.float32),
         flagged=np.empty(n, np.bool_),
         event=np.empty(n, np.int8),
         episode=np.empty(n, np.int64),

@@ -73,6 +73,8 @@ class Verdicts(NamedTuple):
     segment: NDArray[np.float32]  # segment score; nan while warming
     points: NDArray[np.int32]  # points of the lane before this one
     gap: NDArray[np.bool_]
+    log_scale: NDArray[np.float32]  # of the one-step forecast, in normalised units; nan for none and for constant lanes
+    freedom: NDArray[np.float32]  # degrees of freedom of that forecast, a Student-t distribution; nan likewise
     flagged: NDArray[np.bool_]
     event: NDArray[np.int8]
     episode: NDArray[np.int64]  # position of the record that opened the point's episode; -1 for none
@@ -275,6 +277,17 @@ def _receive(lane, rings, window, plan, band, value, time_us, derived, inputs):
 
 
 @compiled
+def _spread(lane):
+    """(log scale, degrees of freedom) of the pending one-step forecast; NaN where its lane has been constant so far.
+
+    What a constant lane makes of a forecast is the rounding of numbers, and no measure of it.
+    """
+    if lane.run == 0 or lane.variance == 0:
+        return np.float32(np.nan), np.float32(np.nan)
+    return lane.log_scale_1, lane.freedom_1
+
+
+@compiled
 def _block_at(rows, start):
     """End of the run of at most `BLOCK` distinct rows that begins at `start`."""
     end = start + 1
@@ -325,6 +338,7 @@ def walk(lanes, plan, streams, segment, weights, decision, rows, time_us, values
             row, i = rows[n], n - start
             lane = lanes.scalars[row]
             verdicts.points[n] = lane.points
+            verdicts.log_scale[n], verdicts.freedom[n] = _spread(lane)
             (
                 verdicts.gap[n], verdicts.expected[n], verdicts.lower[n], verdicts.upper[n], verdicts.surprise[n],
             ) = _receive(

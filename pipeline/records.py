@@ -145,6 +145,8 @@ class VerdictTable:
         score, threshold: (n,) NaN for points that were not scored.
         surprise: (n,) one-step residual in units of its forecast scale; NaN for none.
         segment_score: (n,) how much energy there has lately been; NaN for points that were not scored.
+        log_scale, freedom: (n,) of the one-step forecast, a Student-t distribution in normalised units; NaN for none
+            and for lanes that are constant so far. Of use only where there is a surprise.
         is_anomaly: (n,)
         severity: (n,) of `Severity`.
         phase: (n,) of `Phase`; -1 for points that reached no lane.
@@ -167,6 +169,8 @@ class VerdictTable:
     threshold: NDArray[np.float32]
     surprise: NDArray[np.float32]
     segment_score: NDArray[np.float32]
+    log_scale: NDArray[np.float32]
+    freedom: NDArray[np.float32]
     is_anomaly: NDArray[np.bool_]
     severity: NDArray[np.int8]
     phase: NDArray[np.int8]

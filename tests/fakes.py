@@ -23,7 +23,7 @@ START_US = 1_400_000_000_000_000
 INTERVAL_US = 300_000_000
 POINT_FIELDS = (
     "score", "threshold", "expected", "lower", "upper", "surprise", "segment", "points", "gap", "flagged", "event",
-    "episode",
+    "episode", "log_scale", "freedom",
 )  # fmt: skip
 """Columns of `Verdicts` with an entry per point."""
 _OTHERS = {"key_names", "field_names", "key", "field", "released_by"}

@@ -38,6 +38,8 @@ def make_stream(rows: int) -> VerdictTable:
         threshold=measure().astype(np.float32),
         surprise=measure().astype(np.float32),
         segment_score=measure().astype(np.float32),
+        log_scale=measure().astype(np.float32),
+        freedom=measure().astype(np.float32),
         is_anomaly=flagged,
         severity=np.where(flagged, rng.integers(1, 5, rows), 0).astype(np.int8),
         phase=rng.integers(-1, 4, rows).astype(np.int8),
