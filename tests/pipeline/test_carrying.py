@@ -117,3 +117,25 @@ def test_lanes_that_do_not_fit_stay_where_they_are() -> None:
         assert not carry_state(before, new)
         assert new.counts.consumed == 0
         assert len(new.lanes) == 0
+
+
+@pytest.mark.parametrize("keys_in_memory", [None, 8])
+def test_what_is_rebuilt_is_the_same_whoever_carried_it(keys_in_memory: int | None) -> None:
+    """With `rebuild`, a network goes on from its own state as from another one's, and otherwise than undisturbed."""
+    rest = STREAM.slice(SWAP, len(STREAM))
+    before = STREAM.slice(0, SWAP)
+
+    def carried(gain: float, *, rebuild: bool) -> dict[tuple[str, str], dict[str, bytes]]:
+        old = make_engine(make_detector(gain=gain, warm_up=20), keys_in_memory=keys_in_memory)
+        new = make_engine(make_detector(warm_up=20), keys_in_memory=keys_in_memory)
+        process(old, cut(before, every(before, 10)))
+        assert carry_state(old, new, rebuild=rebuild)
+        return rows_by_lane(process(new, cut(rest, every(rest, 10))))
+
+    def expected(told: dict[tuple[str, str], dict[str, bytes]]) -> dict[tuple[str, str], bytes]:
+        """Forecasts from the second on; the first was made by whoever was before."""
+        return {lane: columns["expected"][8:] for lane, columns in told.items()}
+
+    own = expected(carried(1.0, rebuild=True))
+    assert own == expected(carried(0.7, rebuild=True))
+    assert all(own[lane] != other for lane, other in expected(carried(1.0, rebuild=False)).items())
