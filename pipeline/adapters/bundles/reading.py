@@ -10,6 +10,9 @@ from pipeline.adapters.bundles.names import find
 from pipeline.adapters.bundles.shelf import Shelf
 from pipeline.errors import BundleError, RegistryError
 
+REPORTS = "reports"
+"""Folder of what was reported on bundles, in a folder each by the name of their id."""
+
 
 class RegistryView:
     """A registry that is read; nothing of this class writes.
@@ -78,6 +81,27 @@ class RegistryView:
             RegistryError: the registry cannot be reached.
         """
         return self._shelf.manifests(bundles)
+
+    def reports(self, bundle: str) -> list[str]:
+        """Names of the reports kept with the bundle of an id, in order.
+
+        Raises:
+            RegistryError: the registry cannot be reached.
+        """
+        return self._blobs.names(f"{REPORTS}/{bundle}")
+
+    def report(self, bundle: str, name: str) -> bytes:
+        """Content of a report.
+
+        Raises:
+            RegistryError: there is none of this name, or the registry cannot be reached.
+        """
+        [content] = self._blobs.get([f"{REPORTS}/{bundle}/{name}"])
+        if content is None:
+            raise self._refusal(
+                f"found no report {name} of {bundle[:16]}; expected one that driftline models show lists"
+            )
+        return content
 
     def verify(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> dict[str, BundleError | None]:
         """Read every bundle and every event; by id, what is wrong with it, or None.

@@ -3,18 +3,23 @@
     <url>/bundles/<id>/weights.safetensors
                        manifest.json
     <url>/history/<sequence, 10 digits>.json
+    <url>/reports/<id>/<name>
 
 A bundle is there once an event of the history says so, and each event is one file that is never changed and made by one
 writer alone. So a process killed at any moment leaves either what was or what is to be, and of two that promote at the
 same time one is told that it came second.
 """
 
+import re
+
 from pipeline.adapters.bundles.collection import Plan, Rule, reasons_to_keep
 from pipeline.adapters.bundles.form import Bundle, encode_bundle
 from pipeline.adapters.bundles.history import Act, Event, Standing, next_event, short
 from pipeline.adapters.bundles.names import why_absent
-from pipeline.adapters.bundles.reading import RegistryView
+from pipeline.adapters.bundles.reading import REPORTS, RegistryView
 from pipeline.errors import ConflictError
+
+REPORT_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 
 
 class Registry(RegistryView):
@@ -156,12 +161,32 @@ class Registry(RegistryView):
             lambda standing: next_event(standing, act, "unpinned", bundle) if bundle in standing.pinned else None
         )
 
+    def attach_report(self, bundle: str, name: str, content: bytes) -> None:
+        """Keep a report with a bundle; it is not part of it, and goes when the bundle is collected.
+
+        Args:
+            bundle: id.
+            name: of the file, such as '20261126T052056Z-gate.json'; never used again.
+            content: of the file.
+
+        Raises:
+            RegistryError: no such bundle, a report of this name is there, or as `standing`.
+            ValueError: a name that is none of a file.
+        """
+        if not REPORT_NAME.fullmatch(name):
+            raise ValueError(f"found the name {name!r} of a report, expected letters, digits, '.', '_' and '-'")
+        self._require_published(bundle, self.standing())
+        if not self._blobs.create(f"{REPORTS}/{bundle}/{name}", content):
+            raise self._refusal(f"found a report {name} of {short(bundle)}; expected none of this name: try again")
+
     def plan(self, rule: Rule, act: Act) -> Plan:
         """What `collect` would do now. Raises as `standing`."""
         standing = self.standing()
         kept = reasons_to_keep(standing, self._journal.events(), rule, act.at)
         going = tuple(bundle for bundle, reasons in kept.items() if not reasons)
-        strays = [one for one in self._shelf.others([*standing.published]) if self._is_old(one, rule, act)]
+        others = [f"{REPORTS}/{one}" for one in self._blobs.names(REPORTS) if one not in standing.published]
+        others += self._shelf.others([*standing.published])
+        strays = [one for one in others if self._is_old(one, rule, act)]
         return Plan(
             kept={one: reasons for one, reasons in kept.items() if reasons},
             going=going,
@@ -188,6 +213,7 @@ class Registry(RegistryView):
         self._journal.record(propose)
         for bundle in plan.going:
             self._shelf.remove(bundle)
+            self._blobs.remove(f"{REPORTS}/{bundle}")
         for stray in plan.strays:
             if self._is_old(stray, rule, act):  # a publication may have taken it up again
                 self._blobs.remove(stray)

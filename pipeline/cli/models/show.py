@@ -21,6 +21,7 @@ def command(bundle: str, **given: Any) -> None:
 
     ID is the beginning of its id, champion or previous. The bundle is read and checked to the byte.
     """
+    from pipeline.adapters.bundles.reading import REPORTS
     from pipeline.cli.models.facts import statuses
     from pipeline.cli.models.telling import event_json, moment, print_json
     from pipeline.cli.printing import print_pairs
@@ -31,7 +32,14 @@ def command(bundle: str, **given: Any) -> None:
     loaded, standing = registry.load(name), registry.standing()
     event, status = standing.published[name], statuses(name, standing)
     if given["as_json"]:
-        print_json({"status": status, "published": event_json(event), "manifest": loaded.manifest})
+        print_json(
+            {
+                "status": status,
+                "published": event_json(event),
+                "reports": registry.reports(name),
+                "manifest": loaded.manifest,
+            }
+        )
         return
     console = make_console()
     why = f": {event.reason}" if event.reason else ""
@@ -41,6 +49,7 @@ def command(bundle: str, **given: Any) -> None:
             ("Bundle", name),
             ("Status", ", ".join(status) or "-"),
             ("Published", f"{moment(event.at)} by {event.actor}{why}"),
+            *(("Report", f"{registry.shown}/{REPORTS}/{name}/{report}") for report in registry.reports(name)),
         ],
     )
     print_pairs(console, _facts(loaded, config_of(given).detector.risk))
