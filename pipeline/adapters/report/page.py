@@ -94,7 +94,7 @@ def render(page: Page, packed: Iterable[str]) -> Iterator[str]:
     script = f'"use strict";\n(() => {{\n{scripts}}})();\n'
     head, tail = (assets / "report.html").read_text("utf-8").split(_POINTS_MARK)
     values = {
-        "policy": f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'",
+        "policy": f"default-src 'none'; style-src '{digest_of(style)}'; script-src '{digest_of(script)}'",
         "title": escape(_title(page)),
         "range": escape(_range(page)),
         "headline": escape(headline(page)),
@@ -176,5 +176,6 @@ def _json(page: Page) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _digest(text: str) -> str:
+def digest_of(text: str) -> str:
+    """What a policy of the page names a style or script by."""
     return "sha256-" + b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
