@@ -33,6 +33,7 @@ First steps:
         "tune": "Search the settings that suit your own history, and see on held-out history whether they do.",
         "demo": "Replay a real stream and a fleet of streams with known faults.",
         "pretrain": "Train a network on synthetic streams and write it as a bundle.",
+        "gate": "Judge a bundle against the champion, and promote it only if it is better.",
         "models": "Manage the registry of bundles.",
         "config": "Print the configuration in effect as TOML, or an example of one.",
         "version": "Print the versions of Driftline and of its shipped bundle.",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from detectors.thresholds import RISK_POINTS
 from pipeline.adapters.bundles import Bundle, load_bundle, shipped_bundle_path
@@ -33,16 +34,8 @@ def following(config: Config, bundle: Bundle, log: Log) -> Iterator[KnownBundles
         yield KnownBundles(RegistryView(config.models.registry), [shipped, bundle], log)
         return
 
-    def require_usable(newer: Bundle) -> None:
-        row, now = make_detector(config, newer).lane_dtype, make_detector(config, bundle).lane_dtype
-        if config.state.warm_from is not None and row != now:
-            raise BundleError(
-                f"bundle {newer.short_id}: found a network of another size than that of the lanes in "
-                f"{config.state.warm_from[0]}; expected the same: make the file anew with `driftline warm --bundle`"
-            )
-
     watch = ChampionWatch(
-        Registry(url), RegistryView(url), [shipped], bundle, require_usable, log,
+        Registry(url), RegistryView(url), [shipped], bundle, partial(require_usable, config, bundle), log,
         interval_s=config.models.check_interval.total_seconds(),
     )  # fmt: skip
     watch.start()
@@ -50,6 +43,20 @@ def following(config: Config, bundle: Bundle, log: Log) -> Iterator[KnownBundles
         yield watch
     finally:
         watch.close()
+
+
+def require_usable(config: Config, bundle: Bundle, newer: Bundle) -> None:
+    """Refuse a bundle that a service which scores with `bundle` could not go over to.
+
+    Raises:
+        BundleError: it does not go with the configuration, or with the lanes that new keys begin with.
+    """
+    row, now = make_detector(config, newer).lane_dtype, make_detector(config, bundle).lane_dtype
+    if config.state.warm_from is not None and row != now:
+        raise BundleError(
+            f"bundle {newer.short_id}: found a network of another size than that of the lanes in "
+            f"{config.state.warm_from[0]}; expected the same: make the file anew with `driftline warm --bundle`"
+        )
 
 
 def make_guard(config: Config, bundle: Bundle, bundles: KnownBundles) -> Guard | None:

@@ -79,6 +79,7 @@ def open_history(
     end_us: int | None = None,
     fields: tuple[str, ...] | None = None,
     stream: str | None = None,
+    option: str = "--warm-from",
 ) -> History:
     """Files, folders, globs and topics as one history.
 
@@ -89,17 +90,19 @@ def open_history(
         fields: that are expected; None for those of the first source.
         stream: key of the stream that is to begin with it, where that is the only one, and named by its file alone:
             then files named one by one are its past, whatever their names.
+        option: or argument by which they were named, for messages.
 
     Raises:
         ConfigError: other fields than expected, or a file of lanes among histories.
         UserError: as for any source.
     """
+    pattern = sources[0] if fields is None else "what goes on from there"
     opened: list[FileSource | TopicSource] = []
     partitions: list[Partition] = []
     for source in sources:
         if is_lanes_file(source):
             raise ConfigError(
-                f"--warm-from: found the file of lanes {source} among {len(sources)} sources; expected it alone, or "
+                f"{option}: found the file of lanes {source} among {len(sources)} sources; expected it alone, or "
                 "histories only"
             )
         one = open_recorded(source, config, from_us=from_us)
@@ -108,8 +111,8 @@ def open_history(
             one = open_recorded(source, config, from_us=from_us, fields=fields)
         if one.fields != fields:
             raise ConfigError(
-                f"--warm-from {source}: found the fields {', '.join(one.fields)}; expected {', '.join(fields)}, as in "
-                "what goes on from there: name columns that both have, by --value-fields"
+                f"{option} {source}: found the fields {', '.join(one.fields)}; expected {', '.join(fields)}, as in "
+                f"{pattern}: name columns that both have, by --value-fields"
             )
         opened.append(one)
         is_past_of_one = (

@@ -37,6 +37,23 @@ def _parse_extent(value: object) -> int | timedelta:
         raise ValueError(f"found {value!r}; expected a whole number of points or a duration such as '5min'") from exc
 
 
+def _parse_held_out(value: object) -> float | timedelta:
+    """A share of the records, in percent as people write it, or a duration."""
+    text = value.strip() if isinstance(value, str) else ""
+    try:
+        share = float(text.removesuffix("%")) / 100 if text.endswith("%") else value
+        found = share if isinstance(share, float) else parse_duration(value)
+    except ValueError as exc:
+        raise ValueError(f"found {value!r}; expected a share such as '20%' or a duration such as '7d'") from exc
+    if not (0 < found < 1 if isinstance(found, float) else found > timedelta()):
+        raise ValueError(f"found {value!r}; expected more than nothing, and less than all")
+    return found
+
+
+def _format_held_out(value: float | timedelta) -> str:
+    return format_duration(value) if isinstance(value, timedelta) else f"{100 * value:g}%"
+
+
 def _split_names(value: object) -> object:
     names = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
     if not names or (isinstance(names, list) and "" in names):
@@ -51,6 +68,7 @@ def _format_extent(value: int | timedelta) -> int | str:
 Duration = Annotated[timedelta, PlainValidator(parse_duration), PlainSerializer(format_duration)]
 Size = Annotated[int, PlainValidator(parse_size), PlainSerializer(format_size)]
 Extent = Annotated[int | timedelta, PlainValidator(_parse_extent), PlainSerializer(_format_extent)]
+HeldOut = Annotated[float | timedelta, PlainValidator(_parse_held_out), PlainSerializer(_format_held_out)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_names)]
 
 
@@ -197,6 +215,32 @@ class ModelsSection(Section):
     rollback: bool = Field(
         default=True,
         description="Whether the service goes back from a newer champion that turns out worse, and holds promotion.",
+    )
+
+
+class GateSection(Section):
+    """When a bundle passes `driftline gate`, which judges it against the champion on a held-out slice of a history."""
+
+    held_out: HeldOut = Field(
+        default=0.2,
+        description="The newest part of the history, which both are judged on: a share of its records such as '20%', "
+        "or a duration such as '7d'.",
+    )
+    margin: float = Field(
+        default=0.01,
+        ge=0,
+        le=10,
+        description="How much better its forecasts have to be, in nats per point; 0.01 is about one per cent in "
+        "accuracy.",
+    )
+    coverage_tolerance: float = Field(
+        default=0.02,
+        ge=0,
+        le=1,
+        description="How much farther than the champion's the coverage of its 95 % band may be from 0.95.",
+    )
+    recall_tolerance: float = Field(
+        default=0.05, ge=0, le=1, description="How much smaller a share of labelled anomalies it may find."
     )
 
 
@@ -399,6 +443,7 @@ class Config(Section):
     silence: SilenceSection = SilenceSection()
     state: StateSection = StateSection()
     models: ModelsSection = ModelsSection()
+    gate: GateSection = GateSection()
     source: SourceSection = SourceSection()
     replay: ReplaySection = ReplaySection()
     kafka: KafkaSection = KafkaSection()
