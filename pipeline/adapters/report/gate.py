@@ -75,9 +75,12 @@ def _tiles(report: Mapping[str, Any]) -> str:
         tile("Loss", _number(theirs["loss"], "{:.4f}"), f"champion {_number(ours['loss'], '{:.4f}')}"),
         tile("In the 95 % band", _number(theirs["band_coverage"], "{:.1%}"),
              f"champion {_number(ours['band_coverage'], '{:.1%}')}"),
-        tile("Alarms", whole(theirs["alarms"]), f"champion {whole(ours['alarms'])}, at most {report['alarm_limit']:,}"),
     ]  # fmt: skip
-    if theirs["labelled"] is not None:
+    labelled = theirs["labelled"] is not None
+    counts = [one["labelled"]["false_alarms"] if labelled else one["alarms"] for one in (ours, theirs)]
+    limit = f"champion {whole(counts[0])}, at most {report['alarm_limit']:,}"
+    shown.append(tile("False alarms" if labelled else "Alarms", whole(counts[1]), limit))
+    if labelled:
         shown.append(
             tile("Anomalies found", f"{theirs['labelled']['found']} of {theirs['labelled']['anomalies']}",
                  f"champion {ours['labelled']['found']}")

@@ -38,6 +38,16 @@ def test_a_bundle_against_itself_has_equal_figures() -> None:
         assert sums[0].tobytes() == sums[1].tobytes()
 
 
+def test_another_network_that_forecasts_alike_has_equal_figures() -> None:
+    """What a swap costs counts against neither: here two networks differ in a horizon that is not scored."""
+    network = make_network()
+    arrays = {name: array.copy() for name, array in network.arrays.items()}
+    arrays["head_weight"][network.horizons.index(2)] += np.float32(1)
+    alike = Detector(replace(network, arrays=arrays), OTHER.profile, make_detector(warm_up=50).decision)
+    tally = trial_of([HISTORY], alike).tally
+    assert tally.loss[0].tobytes() == tally.loss[1].tobytes()
+
+
 @pytest.mark.parametrize(
     "config",
     [
