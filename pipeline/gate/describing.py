@@ -175,26 +175,21 @@ def _over_time(tally: Tally) -> list[dict[str, Any]]:
 
 def _lanes(tally: Tally) -> list[dict[str, Any]]:
     """The lanes that make the most of the gain, then those that take most of it away, the extremes at the ends."""
-    names = list(tally.lanes)
-    count = len(names)
-    gains = (tally.loss[0] - tally.loss[1])[:count]
-    order = np.argsort(-gains, kind="stable")
-    chosen = order if count <= 2 * LANES else np.concatenate([order[:LANES], order[-LANES:]])
-    told = []
-    for lane in chosen.tolist():
-        judged = int(tally.judged[lane])
-        if judged or tally.alarms[:, lane].any():
-            key, field = names[lane]
-            told.append(
-                {
-                    "key": key,
-                    "field": field,
-                    "judged": judged,
-                    "loss": [_round(float(one) / judged) for one in tally.loss[:, lane]] if judged else None,
-                    "alarms": tally.alarms[:, lane].tolist(),
-                }
-            )
-    return told
+    gains = tally.loss[0] - tally.loss[1]
+    order = sorted(
+        (-float(gains[lane]), key, field, lane) for (key, field), lane in tally.lanes.items() if tally.judged[lane]
+    )
+    chosen = order if len(order) <= 2 * LANES else order[:LANES] + order[-LANES:]
+    return [
+        {
+            "key": key,
+            "field": field,
+            "judged": int(tally.judged[lane]),
+            "loss": [_round(float(one) / int(tally.judged[lane])) for one in tally.loss[:, lane]],
+            "alarms": tally.alarms[:, lane].tolist(),
+        }
+        for _, key, field, lane in chosen
+    ]
 
 
 def _per_second(trial: Trial, side: int) -> int | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from detectors.evaluation.detection import Detection, LaneAlerts, judge, summarise
 from detectors.evaluation.forecasts import log_loss, probability
 from pipeline.engine import Outcome
-from pipeline.records import Anomaly, Disposition, VerdictTable
+from pipeline.records import JOINT, Anomaly, Disposition, VerdictTable
 from pipeline.residuals import LARGEST
 
 Floats = NDArray[np.float64]
@@ -35,8 +35,8 @@ class Tally:
 
     Attributes:
         lanes: number of each, by key and field.
-        points: (lanes,) scored.
-        judged: (lanes,) of these, with a forecast that can be judged.
+        points: (lanes,) scored; of joint lanes, by the champion.
+        judged: (lanes,) of these, with a forecast that can be judged; none of joint lanes.
         loss: (2, lanes) summed over judged points, in nats.
         alarms: (2, lanes) episodes opened, silences left out.
         time_judged, time_loss, time_alarms: the same by stretch; time_covered: judged points within the band.
@@ -100,35 +100,35 @@ class Tally:
         )
 
     def _add_points(self, ours: VerdictTable, theirs: VerdictTable) -> None:
-        if not (np.array_equal(ours.position, theirs.position) and np.array_equal(ours.time_us, theirs.time_us)):
-            raise ValueError("found verdicts of the two bundles on different points, expected the same")
         scored = np.flatnonzero(ours.disposition == Disposition.SCORED)
         lane = self._lanes_of(ours, scored)
         count = len(self.lanes)
         self.points[:count] += np.bincount(lane, minlength=count)
         np.minimum.at(self.first_us, lane, ours.time_us[scored])
         np.maximum.at(self.last_us, lane, ours.time_us[scored])
-        known = np.zeros(len(scored), np.bool_)
-        for table in (ours, theirs):
-            known |= np.isfinite(table.surprise[scored]) & np.isfinite(table.log_scale[scored])
-        rows, lane = scored[known], lane[known]
-        stretch = self._stretches_of(ours.time_us[rows])
+        rows = _paired(ours, theirs)
+        lane = self._lanes_of(ours, rows[0])
+        stretch = self._stretches_of(ours.time_us[rows[0]])
         self.judged[:count] += np.bincount(lane, minlength=count)
         self.time_judged += np.bincount(stretch, minlength=STRETCHES)
         for side, table in enumerate((ours, theirs)):
-            # a network that has no forecast where the other one has is wrong, and not to be left out
-            loss = log_loss(table.surprise[rows], table.log_scale[rows], table.freedom[rows])
-            loss = np.nan_to_num(loss, nan=WORST_LOSS, posinf=WORST_LOSS)
-            residual = np.abs(table.surprise[rows]) * np.exp(table.log_scale[rows].astype(np.float64))
-            below = np.nan_to_num(probability(table.surprise[rows], table.freedom[rows]))
-            within = (table.value[rows] >= table.lower[rows]) & (table.value[rows] <= table.upper[rows])
-            bins = np.minimum((below * PROBABILITY_BINS).astype(np.int64), PROBABILITY_BINS - 1)
-            self.loss[side, :count] += np.bincount(lane, loss, minlength=count)
-            self.time_loss[side] += np.bincount(stretch, loss, minlength=STRETCHES)
-            self.time_covered[side] += np.bincount(stretch[within], minlength=STRETCHES)
-            self.probabilities[side] += np.bincount(bins, minlength=PROBABILITY_BINS)
-            self.residual[side] += np.minimum(np.nan_to_num(residual, nan=LARGEST), LARGEST).sum()
-            self.covered[side] += np.count_nonzero(within)
+            self._add_forecasts(side, table, rows[side], lane, stretch)
+
+    def _add_forecasts(self, side: int, table: VerdictTable, rows: Ints, lane: Ints, stretch: Ints) -> None:
+        count = len(self.lanes)
+        surprise, log_scale, freedom = table.surprise[rows], table.log_scale[rows], table.freedom[rows]
+        # a network that has no forecast where the other one has is wrong, and not to be left out
+        loss = np.nan_to_num(log_loss(surprise, log_scale, freedom), nan=WORST_LOSS, posinf=WORST_LOSS)
+        residual = np.nan_to_num(np.abs(surprise) * np.exp(log_scale.astype(np.float64)), nan=LARGEST)
+        below = np.nan_to_num(probability(surprise, freedom))
+        bins = np.minimum((below * PROBABILITY_BINS).astype(np.int64), PROBABILITY_BINS - 1)
+        within = (table.value[rows] >= table.lower[rows]) & (table.value[rows] <= table.upper[rows])
+        self.loss[side, :count] += np.bincount(lane, loss, minlength=count)
+        self.time_loss[side] += np.bincount(stretch, loss, minlength=STRETCHES)
+        self.time_covered[side] += np.bincount(stretch[within], minlength=STRETCHES)
+        self.probabilities[side] += np.bincount(bins, minlength=PROBABILITY_BINS)
+        self.residual[side] += np.minimum(residual, LARGEST).sum()
+        self.covered[side] += np.count_nonzero(within)
 
     def _add_event(self, side: int, anomaly: Anomaly) -> None:
         if anomaly.event == "closed" or anomaly.kind == "silence":
@@ -164,6 +164,33 @@ class Tally:
                 fill = {"first_us": np.iinfo(np.int64).max, "last_us": -1}.get(name, 0)
                 setattr(self, name, np.concatenate([array, np.full_like(array, fill)], axis=-1))
         return number
+
+
+def _paired(ours: VerdictTable, theirs: VerdictTable) -> tuple[Ints, Ints]:
+    """Rows of either table, of the same points, that were scored and have a forecast of one of the two at least.
+
+    Joint lanes are left out: what their points are depends on which fields have an episode, and so on who scores.
+
+    Raises:
+        ValueError: the tables are of different points.
+    """
+    pair = (_of_fields(ours), _of_fields(theirs))
+    for name in ("position", "time_us", "field"):
+        one, other = getattr(ours, name)[pair[0]], getattr(theirs, name)[pair[1]]
+        if not np.array_equal(one, other):
+            raise ValueError("found verdicts of the two bundles on different points, expected the same")
+    known = np.zeros(len(pair[0]), np.bool_)
+    for table, rows in zip((ours, theirs), pair, strict=True):
+        known |= np.isfinite(table.surprise[rows]) & np.isfinite(table.log_scale[rows])
+    known &= ours.disposition[pair[0]] == Disposition.SCORED
+    return pair[0][known], pair[1][known]
+
+
+def _of_fields(table: VerdictTable) -> Ints:
+    """Rows of points that came in a record."""
+    if JOINT not in table.field_names:
+        return np.arange(len(table))
+    return np.flatnonzero(table.field != table.field_names.index(JOINT))
 
 
 def _joined(tables: Sequence[VerdictTable]) -> VerdictTable:

@@ -146,15 +146,14 @@ def _figures(report: Mapping[str, Any]) -> str:
 def _lanes(lanes: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for one in lanes:
-        ours, theirs = one["loss"] or (None, None)
-        gain = None if ours is None or theirs is None else ours - theirs
+        ours, theirs = one["loss"]
         rows.append(
             (
                 escape(f"{one['key']} · {one['field']}"),
                 whole(one["judged"]),
-                _number(ours, "{:.4f}"),
-                _number(theirs, "{:.4f}"),
-                _number(gain, "{:+.4f}"),
+                f"{ours:.4f}",
+                f"{theirs:.4f}",
+                f"{ours - theirs:+.4f}",
                 *map(whole, one["alarms"]),
             )
         )

@@ -107,7 +107,7 @@ def test_a_better_bundle_passes_and_nothing_changes_without_promote(gate: Shell)
     assert report["passed"] is True
     assert report["told"].startswith("passed: loss ")
     assert report["challenger"]["id"][:16] == SHIPPED
-    assert report["history"]["lanes"] == 2 * KEYS
+    assert report["history"]["lanes"] == 3 * KEYS  # two fields, and both together
     assert report["history"]["records_before"] == 420 * KEYS
     assert report["history"]["records"] == {
         "consumed": 280 * KEYS, "scored": 280 * KEYS, "warming": 0, "late": 0, "duplicate": 0, "dead_lettered": 0
@@ -222,7 +222,7 @@ def test_windows_by_event_time_and_another_profile(gate: Shell) -> None:
     )
     told = gate.json("shipped", "history.csv", "--champion", "worse", "--profile", "dense", status=1)
     assert (told["settings"]["profile"], told["settings"]["held_out"]) == ("dense", "1d")
-    assert told["history"]["points"] == 2 * KEYS * 144
+    assert told["history"]["judged"] == 2 * KEYS * 144
     assert [one["name"] for one in told["criteria"] if not one["passed"]] == ["better forecasts"]
 
 

@@ -13,7 +13,7 @@ from pipeline.gate.decision import Rule
 from pipeline.gate.describing import Subject, describe
 from pipeline.gate.tally import PROBABILITY_BINS, WORST_LOSS, Tally
 from pipeline.gate.trial import Trial
-from pipeline.records import Batch, Disposition
+from pipeline.records import JOINT, Batch, Disposition
 from pipeline.windows import CountWindows, TimeWindows
 from tests.fakes import INTERVAL_US, make_detector, make_engine, make_network, one_stream, process, seasonal
 from tests.pipeline.gate.samples import extent_of, streams, trial_of
@@ -165,3 +165,16 @@ def test_different_points_are_not_compared() -> None:
     ours, theirs = (process(make_engine(OTHER), [one_stream(np.zeros(count))])[0] for count in (60, 61))
     with pytest.raises(ValueError, match="different points"):
         Tally(0, 10**18).add(ours, theirs)
+
+
+def test_joint_lanes_count_by_their_alarms_alone() -> None:
+    """What their points are depends on who scores: they have no loss, but are scored, and what they raise counts."""
+    history = streams(fields=2)
+    history.values[4700:4703] += np.array([1.0, -1.0])
+    tally = trial_of([history], OTHER).tally
+    joint = [number for (_, field), number in tally.lanes.items() if field == JOINT]
+    assert len(joint) == 10
+    assert tally.points[joint].sum() > 1_000
+    assert tally.alarms[:, joint].any()
+    assert not tally.judged[joint].any()
+    assert not tally.loss[:, joint].any()
