@@ -98,9 +98,10 @@ def _told(criteria: Sequence[Criterion], gain: Gain, tally: Tally, *, passed: bo
     """One line, for people and for the history of the registry."""
     judged = max(int(tally.judged.sum()), 1)
     losses = [float(tally.loss[side].sum()) / judged for side in (0, 1)]
+    kind = "false alarms" if tally.is_labelled else "alarms"
     told = (
         f"loss {losses[1]:.4f} against {losses[0]:.4f} nats per point (gain {gain.mean:+.4f}) on {judged:,} points of "
-        f"{int((tally.judged > 0).sum()):,} lanes, {int(tally.false_alarms[1]):,} alarms against "
+        f"{int((tally.judged > 0).sum()):,} lanes, {int(tally.false_alarms[1]):,} {kind} against "
         f"{int(tally.false_alarms[0]):,}"
     )
     if passed:

@@ -83,7 +83,8 @@ def judge(request: Request, config: Config, screen: Screen, *, kernels: Path) ->
     """
     pa.enable_signal_handlers(False)  # noqa: FBT003  pyarrow's signature
     require_lstm(config)
-    in_service = RegistryView(config.models.registry).champion() or ""
+    registry = RegistryView(config.models.registry)
+    in_service = registry.champion() or ""
     champion_name = request.champion or (CHAMPION if in_service else SHIPPED)
     champion, challenger = (_open(config, name) for name in (champion_name, request.challenger))
     if request.promote and in_service and champion.manifest.id != in_service:
@@ -93,7 +94,7 @@ def judge(request: Request, config: Config, screen: Screen, *, kernels: Path) ->
         )
     require_usable(config, champion, challenger)
     if request.champion is None and not in_service:
-        screen.note(f"notice: found no champion in {config.models.registry}; judged against the shipped bundle")
+        screen.note(f"notice: found no champion in {registry.shown}; judged against the shipped bundle")
     history = open_history(
         request.sources, config, screen, from_us=request.from_us, end_us=request.to_us, option="HISTORY"
     )

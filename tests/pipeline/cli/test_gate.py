@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -208,6 +209,7 @@ def test_labels_are_judged_by(gate: Shell) -> None:
     told = gate.json("twin", "history.csv", "--held-out", "40%", "--labels", "labels.csv", status=1)
     assert told["criteria"][-1]["name"] == "known anomalies found"
     assert told["challenger"]["figures"]["labelled"]["found"] == 2
+    assert re.search(r", \d+ false alarms against \d+$", told["told"])
     assert told["challenger"]["figures"]["labelled"]["false_alarms"] == told["challenger"]["figures"]["alarms"] - 2
     Path("labels.csv").write_text("key,start,end\nother,2024-01-01,2024-01-02\n")
     gate("twin", "history.csv", "--labels", "labels.csv", status=2)
