@@ -59,7 +59,12 @@ class _Baseline(ABC):
         """The rows of a slab are all that is remembered of its lanes."""
         return True
 
-    def for_partition(self) -> Self:
+    @property
+    def scores_joint_lanes(self) -> bool:
+        """They are lanes like any other."""
+        return True
+
+    def for_partition(self, fields: Sequence[str], width: int) -> Self:
         """Itself: nothing is remembered but in rows."""
         return self
 
@@ -70,6 +75,7 @@ class _Baseline(ABC):
         time_us: NDArray[np.int64],
         values: NDArray[np.float64],
         positions: NDArray[np.int64],
+        records: NDArray[np.int64] | None = None,
     ) -> Walk:
         """A walk over points (n,) in order, which updates the lanes' rows of `slab` in place; see `Detector.begin`."""
         verdicts, raw = self.ranking.allocate(len(rows))

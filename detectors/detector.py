@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.special import stdtrit
 from detectors.episodes import Decision
 from detectors.evidence import EVIDENCE
 from detectors.features import INPUTS
+from detectors.groups import Joint
 from detectors.kernel import Verdicts, Weights, walk
 from detectors.layout import STREAMS, Plan, Profile, Slab, lane_dtype, make_plan, view_lanes
 from detectors.network import Network
@@ -84,29 +85,47 @@ class Detector:
     """Scores points of lanes held in a slab.
 
     Attributes:
-        network: the shared forecaster.
+        network: the forecaster, shared by all lanes or joint for the fields of a key.
         profile: what a lane remembers.
         decision: how scores become verdicts.
         table: what the decision's thresholds were read off, by which scores are told as rates; None: they are not.
+        fields: for a joint network, its fields in the order in which they are a key's neighbouring rows; its own order
+            where empty.
+        width: for a joint network, the rows of a key, of which its fields' are the first; as many as fields where 0.
+
+    Raises:
+        ValueError: a network of other inputs, horizons or fields.
     """
 
     network: Network
     profile: Profile
     decision: Decision
     table: ThresholdTable | None = None
+    fields: tuple[str, ...] = ()
+    width: int = 0
     plan: Plan = field(init=False)
     _weights: Weights = field(init=False, repr=False)
     _streams: NDArray[np.int64] = field(init=False, repr=False)
     _segment: Segment = field(init=False, repr=False)
+    _joint: Joint | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.network.inputs != INPUTS:
-            raise ValueError(f"found a network of {self.network.inputs} inputs, expected {INPUTS}")
+        network = self.network
+        if network.inputs != INPUTS and not network.is_joint:
+            raise ValueError(f"found a network of {network.inputs} inputs, expected {INPUTS}")
+        object.__setattr__(self, "fields", tuple(self.fields) or network.fields)
+        if sorted(self.fields) != sorted(network.fields):
+            raise ValueError(
+                f"found the fields {', '.join(self.fields)}; expected those that the joint network was fitted for: "
+                f"{', '.join(network.fields)}"
+            )
+        object.__setattr__(self, "width", self.width or max(len(self.fields), 1))
         missing = set(SCORED_HORIZONS) - set(self.network.horizons)
         if missing:
             raise ValueError(f"found horizons {self.network.horizons}, expected {SCORED_HORIZONS} among them")
         object.__setattr__(self, "plan", make_plan(self.profile, self.network.layers, self.network.hidden))
-        object.__setattr__(self, "_weights", _arrange(self.network))
+        object.__setattr__(self, "_weights", _arrange(network))
+        object.__setattr__(self, "_joint", _arrange_jointly(network, self.fields, self.width))
         streams = np.array([STREAMS.index(name) for name in self.profile.streams])
         object.__setattr__(self, "_streams", streams)
         object.__setattr__(self, "_segment", make_segment(self.profile))
@@ -131,9 +150,14 @@ class Detector:
         """The rows of a slab are all that is remembered of its lanes."""
         return True
 
-    def for_partition(self) -> Self:
-        """Itself: nothing is remembered but in rows."""
-        return self
+    @property
+    def scores_joint_lanes(self) -> bool:
+        """A joint network forecasts its fields alone."""
+        return not self.network.is_joint
+
+    def for_partition(self, fields: Sequence[str], width: int) -> Self:
+        """Itself, nothing being remembered but in rows; with a joint network, one that knows which rows a key has."""
+        return replace(self, fields=tuple(fields), width=width) if self.network.is_joint else self
 
     def rates(self, verdicts: Verdicts) -> Rates:
         """How often a fault-free lane as old opens an episode with such a score as the highest at each event (m,)."""
@@ -144,7 +168,7 @@ class Detector:
     @property
     def lane_dtype(self) -> np.dtype[Any]:
         """The arrays that a slab needs for this detector."""
-        return lane_dtype(self.profile, self.network.layers, self.network.hidden)
+        return lane_dtype(self.profile, self.network.layers, self.network.hidden, self.width)
 
     def score(
         self,
@@ -166,8 +190,13 @@ class Detector:
         time_us: NDArray[np.int64],
         values: NDArray[np.float64],
         positions: NDArray[np.int64],
+        records: NDArray[np.int64] | None = None,
     ) -> Walk:
         """A walk over points (n,) in order, which updates the lanes' rows of `slab` in place.
+
+        With a joint network the rows of a key are neighbours in the order of `fields`. The points of a key that have
+        one time and were released by one record step together; they follow one another in the order of their rows,
+        within one call.
 
         Args:
             slab: state of the lanes, see `detectors.layout`.
@@ -175,14 +204,19 @@ class Detector:
             time_us: event time of each point in microseconds, rising within a lane.
             values: finite values.
             positions: position of the record each point came from.
+            records: tells apart the records that released the points; None where their positions do.
         """
         verdicts = allocate_verdicts(len(rows), len(self._streams), self.profile.window)
-        lanes = view_lanes(slab)
+        lanes, joint = view_lanes(slab), self._joint
+        hidden = lanes.hidden
+        if joint is not None:
+            hidden = hidden.reshape(len(hidden) // self.width, -1)  # a view: slabs have no holes
+        released_by = positions if records is None else records
         return Walk(
             verdicts,
             lambda: walk(
-                lanes, self.plan, self._streams, self._segment, self._weights, self.decision, rows, time_us, values,
-                positions, verdicts,
+                lanes, hidden, self.plan, self._streams, self._segment, self._weights, joint, self.decision, rows,
+                time_us, values, positions, released_by, verdicts,
             ),
         )  # fmt: skip
 
@@ -198,8 +232,7 @@ def _arrange(network: Network) -> Weights:
         )
         for k in range(network.layers)
     ]
-    count, at = len(network.horizons), network.horizons.index
-    used = [at(h) for h in SCORED_HORIZONS] + [count + at(h) for h in (1, 32, 96)] + [2 * count + at(1)]
+    used = _scored_rows(network, 0)
     freedom = 1.0 / np.linspace(0, 1, _BAND_STEPS).clip(1e-9)
     return Weights(
         input_layer=stacked[0],
@@ -214,7 +247,29 @@ def _arrange(network: Network) -> Weights:
 
 def _mark(network: Network) -> np.int64:
     """What a lane keeps to know which network its h and c are of: 63 bits of the hash of sizes and weights, not 0."""
-    digest = hashlib.sha256(repr((network.layers, network.hidden, network.horizons)).encode())
+    described = (network.layers, network.hidden, network.horizons, *network.fields)
+    digest = hashlib.sha256(repr(described).encode())
     for name in sorted(network.arrays):
         digest.update(network.arrays[name].tobytes())
     return np.int64(int.from_bytes(digest.digest()[:8], "little") >> 1 or 1)
+
+
+def _arrange_jointly(network: Network, fields: Sequence[str], width: int) -> Joint | None:
+    """What the kernel needs of a joint network besides `Weights`, for rows of fields in this order; else None."""
+    if not network.is_joint:
+        return None
+    used = [_scored_rows(network, place) for place in range(len(network.fields))]
+    return Joint(
+        head=np.ascontiguousarray(network.arrays["head_weight"][used].transpose(0, 2, 1), dtype=np.float32),
+        head_bias=np.ascontiguousarray(network.arrays["head_bias"][used], dtype=np.float32),
+        places=np.array([network.fields.index(name) for name in fields]),
+        width=width,
+    )
+
+
+def _scored_rows(network: Network, place: int) -> list[int]:
+    """Rows of the head that scoring reads out, in the order of `SCORED_OUTPUTS`, for the field at a place."""
+    count = len(network.horizons)
+    kind = count * max(len(network.fields), 1)  # from mu to log sigma, and on to nu
+    at = {horizon: count * place + index for index, horizon in enumerate(network.horizons)}
+    return [at[h] for h in SCORED_HORIZONS] + [kind + at[h] for h in (1, 32, 96)] + [2 * kind + at[1]]

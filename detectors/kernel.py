@@ -21,12 +21,13 @@ from detectors.features import (
     WEEKLY_DIFFERENCE,
     observe,
 )
+from detectors.groups import groups_at, lay_out, make_groups
 from detectors.layout import STREAMS
 from detectors.lstm import SCORED_OUTPUTS, lstm_step, lstm_step_4, read_out
 from detectors.minifloat import load, store
 from detectors.normalise import FRAME_AFTER, scale_of
 from detectors.novelty import forget, is_uncommon, mean_weight, novelty, rarity_scale, remember, remembered
-from detectors.rebuilding import rebuild_hidden
+from detectors.rebuilding import is_foreign, rebuild_hidden, rebuild_joint_hidden
 from detectors.segments import smooth_segment
 
 BLOCK = 4
@@ -46,14 +47,14 @@ class Weights(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Scratch of the kernel, for a block of lanes that step together."""
+    """Scratch of the kernel, for a block of rows of (h, c) that step together, and for their points."""
 
     h: NDArray[np.float32]  # (layers, BLOCK, H)
     c: NDArray[np.float32]  # (layers, BLOCK, H)
     gates: NDArray[np.float32]  # (BLOCK, 4H)
-    out: NDArray[np.float32]  # (BLOCK, SCORED_OUTPUTS)
-    inputs: NDArray[np.float32]  # (BLOCK, INPUTS)
-    derived: NDArray[np.float64]  # (BLOCK, derived streams)
+    out: NDArray[np.float32]  # (points, SCORED_OUTPUTS)
+    inputs: NDArray[np.float32]  # (points, INPUTS)
+    derived: NDArray[np.float64]  # (points, derived streams)
     ages: NDArray[np.int64]  # (3,) values seen of ordinary, of seasonal and of weekly streams
     log_totals: NDArray[np.float64]  # (3,) log10(N + 1) of the values remembered of each
     scales: NDArray[np.float64]  # (3,) what turns rarities of each into novelties
@@ -89,8 +90,8 @@ class Verdicts(NamedTuple):
 
 
 @compiled
-def _advance_block(hidden, rows, plan, weights, work):
-    """One LSTM step and read-out for the lanes of a block (1 to 4 distinct rows), in place."""
+def _advance_block(hidden, rows, plan, weights, work, inputs):
+    """One LSTM step for the rows of a block (1 to 4 distinct ones) of `hidden`, in place; `work.h` has the new h."""
     layers, size, count = plan.layers, plan.hidden, len(rows)
     h, c = work.h, work.c
     for i in range(count):
@@ -99,7 +100,7 @@ def _advance_block(hidden, rows, plan, weights, work):
                 h[layer, i, j] = load(hidden[rows[i], layer * size + j])
                 c[layer, i, j] = load(hidden[rows[i], (layers + layer) * size + j])
     for layer in range(layers):
-        x = work.inputs if layer == 0 else work.h[layer - 1]
+        x = inputs if layer == 0 else work.h[layer - 1]
         w = weights.input_layer if layer == 0 else weights.upper_layers[layer - 1]
         b = weights.bias[layer]
         if count == BLOCK:
@@ -108,7 +109,6 @@ def _advance_block(hidden, rows, plan, weights, work):
             for i in range(count):
                 lstm_step(x[i], h[layer, i], c[layer, i], w, b, work.gates[i])
     for i in range(count):
-        read_out(work.inputs[i], h[layers - 1, i], weights.head, weights.head_bias, work.out[i])
         for layer in range(layers):
             for j in range(size):
                 hidden[rows[i], layer * size + j] = store(hidden, h[layer, i, j])
@@ -300,29 +300,50 @@ def _block_at(rows, start):
 
 
 @compiled
-def walk(lanes, plan, streams, segment, weights, decision, rows, time_us, values, positions, verdicts):
+def _advance_groups(hidden, groups, joint, rows, start, plan, weights, work):
+    """One LSTM step for the keys of a block of groups, and the read-out for each of their points, in place."""
+    _advance_block(hidden, groups.keys[: groups.number[0]], plan, weights, work, groups.inputs)
+    for g in range(groups.number[0]):
+        for n in range(groups.bounds[g], groups.bounds[g + 1]):
+            place = joint.places[rows[n] % joint.width]
+            h = work.h[plan.layers - 1, g]
+            read_out(groups.inputs[g], h, joint.head[place], joint.head_bias[place], work.out[n - start])
+
+
+@compiled
+def walk(
+    lanes, hidden, plan, streams, segment, weights, joint, decision, rows, time_us, values, positions, records, verdicts
+):  # fmt: skip
     """Score points in order; returns how many episode events there were.
 
-    Up to four neighbouring points of different lanes go through the LSTM together, which changes no bit of any.
+    Up to four neighbouring points of different lanes go through the LSTM together, which changes no bit of any; with a
+    joint network up to four groups of points of different keys, see `detectors.groups`.
 
     Args:
         lanes: arrays of the slab, updated in place.
+        hidden: (h, c) of each lane, as in `lanes`; with a joint network a view of it by key, (keys, 2 * layers * H).
         streams: (S,) derived streams that the profile scores.
         segment: streams of the segment score and their groups.
+        joint: what a joint network has besides; None for a shared one, for which what concerns it is not compiled.
         rows: (n,) row of each point's lane.
         time_us: (n,) event time, rising within a lane.
         values: (n,) finite values.
         positions: (n,) position of each point's record.
+        records: (n,) what tells the records apart that released the points; looked at for a joint network alone.
         verdicts: filled.
     """
     layers, size = plan.layers, plan.hidden
+    block = BLOCK
+    if joint is not None:
+        block = BLOCK * len(joint.places)
+        groups = make_groups(len(joint.places), BLOCK)
     work = Work(
         np.empty((layers, BLOCK, size), np.float32),
         np.empty((layers, BLOCK, size), np.float32),
         np.empty((BLOCK, 4 * size), np.float32),
-        np.empty((BLOCK, SCORED_OUTPUTS), np.float32),
-        np.empty((BLOCK, INPUTS), np.float32),
-        np.empty((BLOCK, len(STREAMS))),
+        np.empty((block, SCORED_OUTPUTS), np.float32),
+        np.empty((block, INPUTS), np.float32),
+        np.empty((block, len(STREAMS))),
         np.empty(3, np.int64),
         np.empty(3),
         np.empty(3),
@@ -330,10 +351,21 @@ def walk(lanes, plan, streams, segment, weights, decision, rows, time_us, values
     )
     events = start = 0
     while start < len(rows):
-        end = _block_at(rows, start)
-        for row in rows[start:end]:
-            if lanes.scalars[row].network != weights.mark:
-                rebuild_hidden(lanes.scalars[row], lanes.hidden[row], lanes.window[row], plan, weights, work)
+        if joint is None:
+            end = _block_at(rows, start)
+            for row in rows[start:end]:
+                if lanes.scalars[row].network != weights.mark:
+                    rebuild_hidden(lanes.scalars[row], hidden[row], lanes.window[row], plan, weights, work)
+        else:
+            end = groups_at(rows, time_us, records, joint, start, groups)
+            for g in range(groups.number[0]):
+                key = groups.keys[g]
+                first, last = key * joint.width, (key + 1) * joint.width
+                if is_foreign(lanes.scalars[first:last], weights.mark):
+                    rebuild_joint_hidden(
+                        lanes.scalars[first:last], hidden[key], lanes.window[first:last], joint.places, plan, weights,
+                        work, groups.inputs[0],
+                    )  # fmt: skip
         for n in range(start, end):
             row, i = rows[n], n - start
             lane = lanes.scalars[row]
@@ -346,7 +378,14 @@ def walk(lanes, plan, streams, segment, weights, decision, rows, time_us, values
                 work.inputs[i],
             )  # fmt: skip
             verdicts.level[n] = work.inputs[i, 0]
-        _advance_block(lanes.hidden, rows[start:end], plan, weights, work)
+        if joint is None:
+            _advance_block(hidden, rows[start:end], plan, weights, work, work.inputs)
+            for i in range(end - start):
+                h = work.h[layers - 1, i]
+                read_out(work.inputs[i], h, weights.head, weights.head_bias, work.out[i])
+        else:
+            lay_out(rows, start, joint, work.inputs, groups)
+            _advance_groups(hidden, groups, joint, rows, start, plan, weights, work)
         for n in range(start, end):
             row, i = rows[n], n - start
             lane, window = lanes.scalars[row], lanes.window[row]

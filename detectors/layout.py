@@ -54,7 +54,7 @@ SCALARS = np.dtype(
         ("last_time_us", "i8"),  # event time of the newest point
         ("episode_position", "i8"),  # position and event time of the record that opened the episode
         ("episode_us", "i8"),
-        ("network", "i8"),  # mark of the network that h and c are of; 0 before the first point
+        ("network", "i8"),  # mark of the network that h and c are of; 0 of none
         ("mean", "f8"),  # normaliser, in the units of the value
         ("variance", "f8"),
         ("previous", "f8"),  # newest value
@@ -216,7 +216,7 @@ class Lanes(NamedTuple):
     """The detector's arrays of a slab, as the kernel takes them."""
 
     scalars: NDArray[Any]  # (lanes,) of SCALARS
-    hidden: NDArray[Any]  # (lanes, 2 * layers * H): h of each layer, then c of each layer
+    hidden: NDArray[Any]  # (lanes, 2 * layers * H): h of each layer, then c of each layer; or a share of a key's
     rings: NDArray[Any]  # (lanes, plan.rings)
     window: NDArray[Any]  # (lanes, window), frame units, point t at t % window
     tails: NDArray[Any]  # (lanes, streams * 4 * tail_size): [stream][upper, lower][generation][rank], lower negated
@@ -259,8 +259,14 @@ def make_plan(profile: Profile, layers: int, hidden: int) -> Plan:
     )
 
 
-def lane_dtype(profile: Profile, layers: int, hidden: int) -> np.dtype[Any]:
-    """Every array of a slab, by name, as a field of one row; other owners may append theirs."""
+def lane_dtype(profile: Profile, layers: int, hidden: int, sharing: int = 1) -> np.dtype[Any]:
+    """Every array of a slab, by name, as a field of one row; other owners may append theirs.
+
+    Args:
+        profile: what a lane remembers.
+        layers, hidden: size of the LSTM.
+        sharing: lanes of a key that have one (h, c) between them, which lies spread over their neighbouring rows.
+    """
     plan = make_plan(profile, layers, hidden)
     tails = len(profile.streams) * 4 * profile.tail_size
     ring = "i2" if profile.compact_rings else "f4"
@@ -269,7 +275,7 @@ def lane_dtype(profile: Profile, layers: int, hidden: int) -> np.dtype[Any]:
     return np.dtype(
         [
             ("scalars", SCALARS),
-            ("hidden", state, (2 * layers * hidden,)),
+            ("hidden", state, (-(-2 * layers * hidden // sharing),)),
             ("rings", ring, (plan.rings,)),
             ("window", state, (profile.window,)),
             ("tails", tail, (tails,)),

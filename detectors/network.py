@@ -1,4 +1,4 @@
-"""The weights of the shared forecaster: an LSTM with a linear head that gives a Student-t forecast per horizon.
+"""The weights of a forecaster: an LSTM with a linear head that gives a Student-t forecast per horizon.
 
 From the last layer's h and the inputs of the step, the head gives for each horizon a raw location, log scale and number
 of degrees of freedom. Training and scoring read them alike:
@@ -6,6 +6,9 @@ of degrees of freedom. Training and scoring read them alike:
     mu = raw + inputs[0],  log_sigma = clip(raw, -9, 4) - 1,  nu = softplus(raw) + 1.1
 
 `inputs[0]` is the normalised current value, so that an untrained network forecasts no change.
+
+A network is *shared* or *joint*. A shared one forecasts one lane, whichever it is. A joint one takes the inputs of all
+fields of a key at once, see `joint_inputs`, and forecasts each of its fields, whose names it knows.
 """
 
 from collections.abc import Mapping
@@ -23,15 +26,30 @@ LOG_SIGMA_SHIFT = -1.0
 LEAST_NU = 1.1
 
 
-def weight_shapes(layers: int, hidden: int, inputs: int, horizons: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+FIELD_INPUTS = 8
+"""Inputs of a joint network per field: its lane's but for those that tell the time, and whether the field is there."""
+CLOCK_INPUTS = 3
+"""Inputs that tell the time, the last of a lane; a joint network has them once, behind those of its fields."""
+LEAST_FIELDS = 2
+"""Of a joint network."""
+
+
+def joint_inputs(fields: int) -> int:
+    """Inputs per step of a joint network: `FIELD_INPUTS` of each field in the network's order, then the clock's."""
+    return FIELD_INPUTS * fields + CLOCK_INPUTS
+
+
+def weight_shapes(
+    layers: int, hidden: int, inputs: int, horizons: tuple[int, ...], fields: int = 1
+) -> dict[str, tuple[int, ...]]:
     """Shape of every array of a network, by name; gates along the first axis in torch's order i, f, g, o."""
     shapes: dict[str, tuple[int, ...]] = {}
     for layer in range(layers):
         shapes[f"weight_ih_l{layer}"] = (4 * hidden, hidden if layer else inputs)
         shapes[f"weight_hh_l{layer}"] = (4 * hidden, hidden)
         shapes[f"bias_l{layer}"] = (4 * hidden,)
-    shapes["head_weight"] = (3 * len(horizons), hidden + inputs)
-    shapes["head_bias"] = (3 * len(horizons),)
+    shapes["head_weight"] = (3 * fields * len(horizons), hidden + inputs)
+    shapes["head_bias"] = (3 * fields * len(horizons),)
     return shapes
 
 
@@ -45,11 +63,14 @@ class Network:
         inputs: I, inputs per step.
         horizons: steps ahead that are forecast, rising.
         arrays: float32, by the names of `weight_shapes`. `bias_l{k}` is the sum of torch's two biases. The rows of the
-            head are mu of each horizon, then log sigma of each, then nu of each.
+            head are mu of each horizon, then log sigma of each, then nu of each; of a joint network, each of these for
+            the horizons of one field after another.
+        fields: names of the fields of a joint network, in its order; none of a shared one.
 
     Raises:
-        ValueError: a size below 1, horizons that do not rise, or an array that is missing, unknown, not float32, of
-            another shape or not finite.
+        ValueError: a size below 1, horizons that do not rise, fields that are not at least two of different names with
+            as many inputs as they have, or an array that is missing, unknown, not float32, of another shape or not
+            finite.
     """
 
     layers: int
@@ -57,6 +78,7 @@ class Network:
     inputs: int
     horizons: tuple[int, ...]
     arrays: Mapping[str, Weights]
+    fields: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if min(self.layers, self.hidden, self.inputs) < 1:
@@ -65,11 +87,29 @@ class Network:
             )
         if not self.horizons or list(self.horizons) != sorted({h for h in self.horizons if h >= 1}):
             raise ValueError(f"found horizons {self.horizons}; expected whole numbers from 1 up, rising")
-        shapes = weight_shapes(self.layers, self.hidden, self.inputs, self.horizons)
+        if self.fields:
+            self._check_fields()
+        shapes = weight_shapes(self.layers, self.hidden, self.inputs, self.horizons, len(self.fields) or 1)
         if self.arrays.keys() != shapes.keys():
             raise ValueError(f"found arrays {sorted(self.arrays)}; expected {sorted(shapes)}")
         checked = {name: _checked(name, self.arrays[name], shape) for name, shape in shapes.items()}
         object.__setattr__(self, "arrays", MappingProxyType(checked))
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether it forecasts the fields of a key together."""
+        return bool(self.fields)
+
+    def _check_fields(self) -> None:
+        count = len(self.fields)
+        if count < LEAST_FIELDS or len(set(self.fields)) < count:
+            raise ValueError(
+                f"found the fields {self.fields}; expected {LEAST_FIELDS} or more of different names in a joint network"
+            )
+        if self.inputs != joint_inputs(count):
+            raise ValueError(
+                f"found {self.inputs} inputs; expected {joint_inputs(count)} in a joint network of {count} fields"
+            )
 
 
 def _checked(name: str, array: Weights, shape: tuple[int, ...]) -> Weights:

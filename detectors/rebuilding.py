@@ -4,6 +4,9 @@ What one network carries means nothing to another. A lane keeps a mark of the ne
 first point behind a swap, the new network is led over the values in the window, oldest first, from a state of zeros.
 Each lane pays for that once, when it is heard of again; the swap itself takes no time, however many lanes there are.
 
+A joint network's (h, c) is the key's. It is led over the windows of all lanes of a key at once, with the first record
+of the key, if the mark of any of them is not its own; then it marks them all.
+
 The window has values and no times: points count as one sampling interval apart, normalised as of now, and without
 look-back, whose slots are a period older than the window by now. Forecasts that are pending stay those of the network
 before, and are answered by the points to come.
@@ -13,6 +16,7 @@ import numpy as np
 
 from detectors.compiled import compiled
 from detectors.features import tell_clock
+from detectors.groups import lay_out_field
 from detectors.lstm import lstm_step
 from detectors.minifloat import load, store
 from detectors.normalise import asinh, scale_of
@@ -29,28 +33,106 @@ def rebuild_hidden(lane, hidden, window, plan, weights, work):
         plan, weights: of the network.
         work: scratch, whose first lane is used.
     """
-    layers, size, length = plan.layers, plan.hidden, len(window)
-    h, c, inputs, gates = work.h, work.c, work.inputs[0], work.gates[0]
-    h[:, 0] = np.float32(0.0)
-    c[:, 0] = np.float32(0.0)
+    _begin(work)
+    for point in range(max(lane.points - len(window), 0), lane.points):
+        _see_again(lane, window, point, work.inputs[0])
+        _lead(work.inputs[0], plan, weights, work)
+    _keep(hidden, plan, work)
+    lane.network = weights.mark
+
+
+@compiled
+def is_foreign(lanes, mark):
+    """Whether any of the rows of a key (their scalars) is not marked as the network's own."""
+    for i in range(len(lanes)):
+        if lanes[i].network != mark:
+            return True
+    return False
+
+
+@compiled
+def rebuild_joint_hidden(lanes, hidden, windows, places, plan, weights, work, inputs):
+    """Lead a joint network over the values in the windows of a key's lanes, and mark these as its own.
+
+    The newest points of the windows are one step where they are of one time. A lane that was last heard of earlier lags
+    behind by as many steps as the quickest lane would have made meanwhile. Where a lane has no point, be it before its
+    first, behind its last or farther back than its window, it is missing from the step as from a record.
+
+    All rows of the key have a share of its (h, c), so all are marked, though only those of fields have been looked at.
+
+    Args:
+        lanes: (width,) scalars of the key's rows, the fields' first, before their next points.
+        hidden: h of each layer, then c of each layer of the key, and room that is left over; overwritten.
+        windows: (width, window) the newest values of each lane in its frame units, point t at t % window.
+        places: (fields,) place of each lane's field in the network's order.
+        plan, weights: of the network.
+        work: scratch, whose first lane is used.
+        inputs: (I,) scratch.
+    """
+    _begin(work)
+    fields, length = len(places), windows.shape[1]
+    newest_us, interval_us = np.int64(0), np.int64(0)
+    for i in range(fields):
+        newest_us = max(newest_us, lanes[i].last_time_us)
+        own = np.int64(lanes[i].interval_us)
+        if own > 0 and (interval_us == 0 or own < interval_us):
+            interval_us = own
+    for back in range(length - 1, -1, -1):
+        inputs[:] = np.float32(0.0)
+        first = fields
+        for i in range(fields):
+            lane = lanes[i]
+            lag = (newest_us - lane.last_time_us + interval_us // 2) // interval_us if interval_us > 0 else np.int64(0)
+            age = back - lag
+            if 0 <= age < min(lane.points, length):
+                _see_again(lane, windows[i], lane.points - 1 - age, work.inputs[0])
+                first = lay_out_field(work.inputs[0], places[i], first, inputs)
+        if first < fields:
+            _lead(inputs, plan, weights, work)
+    _keep(hidden, plan, work)
+    for i in range(len(lanes)):
+        lanes[i].network = weights.mark
+
+
+@compiled
+def _begin(work):
+    """A state of zeros in the first lane of the scratch."""
+    work.h[:, 0] = np.float32(0.0)
+    work.c[:, 0] = np.float32(0.0)
+
+
+@compiled
+def _see_again(lane, window, point, inputs):
+    """Fill the inputs (INPUTS,) of a point that is in the window."""
     scale = scale_of(lane)
     offset = lane.frame_mean - lane.mean
     frame = np.float64(lane.frame_scale) if lane.frame_scale > 0 else 1.0
-    first = max(lane.points - length, 0)
-    before = np.nan
-    for point in range(first, lane.points):
-        value = offset + frame * np.float64(load(window[point % length]))
-        inputs[:] = np.float32(0.0)
-        inputs[0] = asinh(value / scale)
-        inputs[1] = asinh((value - before) / scale) if point > first else 0.0
-        tell_clock(lane.last_time_us - (lane.points - 2 - point) * np.int64(lane.interval_us), inputs)
-        before = value
-        for layer in range(layers):
-            x = inputs if layer == 0 else h[layer - 1, 0]
-            w = weights.input_layer if layer == 0 else weights.upper_layers[layer - 1]
-            lstm_step(x, h[layer, 0], c[layer, 0], w, weights.bias[layer], gates)
+    value = offset + frame * np.float64(load(window[point % len(window)]))
+    inputs[:] = np.float32(0.0)
+    inputs[0] = asinh(value / scale)
+    if point > max(lane.points - len(window), 0):
+        before = offset + frame * np.float64(load(window[(point - 1) % len(window)]))
+        inputs[1] = asinh((value - before) / scale)
+    tell_clock(lane.last_time_us - (lane.points - 2 - point) * np.int64(lane.interval_us), inputs)
+
+
+@compiled
+def _lead(inputs, plan, weights, work):
+    """One step of the state in the first lane of the scratch."""
+    h, c = work.h, work.c
+    for layer in range(plan.layers):
+        x = inputs if layer == 0 else h[layer - 1, 0]
+        w = weights.input_layer if layer == 0 else weights.upper_layers[layer - 1]
+        lstm_step(x, h[layer, 0], c[layer, 0], w, weights.bias[layer], work.gates[0])
+
+
+@compiled
+def _keep(hidden, plan, work):
+    """Write the state in the first lane of the scratch as (h, c); room that is left over becomes zeros."""
+    layers, size = plan.layers, plan.hidden
     for layer in range(layers):
         for j in range(size):
-            hidden[layer * size + j] = store(hidden, h[layer, 0, j])
-            hidden[(layers + layer) * size + j] = store(hidden, c[layer, 0, j])
-    lane.network = weights.mark
+            hidden[layer * size + j] = store(hidden, work.h[layer, 0, j])
+            hidden[(layers + layer) * size + j] = store(hidden, work.c[layer, 0, j])
+    for j in range(2 * layers * size, len(hidden)):
+        hidden[j] = store(hidden, np.float32(0.0))

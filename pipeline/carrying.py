@@ -26,7 +26,8 @@ def carry_state(old: PartitionEngine, new: PartitionEngine, *, rebuild: bool = F
             same whatever network comes next.
     """
     before, after = old.lanes.row_type, new.lanes.row_type
-    if old.lane_names != new.lane_names or without_hidden(before) != without_hidden(after):
+    lanes = old.lanes.fields
+    if (old.fields, lanes) != (new.fields, new.lanes.fields) or without_hidden(before) != without_hidden(after):
         return False
     state = old.save()
     if rebuild:

@@ -108,10 +108,12 @@ class PartitionEngine:
 
     Attributes:
         fields: as given.
-        lane_names: of the lanes of a key: its fields, and its joint lane if it has one.
+        lane_names: of the lanes of a key that are scored: its fields, and its joint lane if it has one and the detector
+            can score it.
 
     Raises:
-        ValueError: the budget has no room for one key, or too many fields, or one with the name of the joint lane.
+        ValueError: the budget has no room for one key, or too many fields, or one with the name of the joint lane, or
+            fields that the detector cannot score.
     """
 
     def __init__(
@@ -130,21 +132,24 @@ class PartitionEngine:
                 f"found a field {JOINT!r}, expected another name: it stands for all fields of a key together"
             )
         has_joint = config.joint and len(fields) > 1
+        rows_of_key = (*fields, JOINT) if has_joint else fields
+        width = len(rows_of_key)
+        self._detector = detector = detector.for_partition(fields, width)
         added = [*(joint_arrays(len(fields)) if has_joint else []), *lane_fields(config.windows), *LANE_FIELDS]
         # field by field, since `descr` forgets the alignment, and another type would be compiled for again
         lane = detector.lane_dtype
         row = np.dtype([*((name, lane[name]) for name in lane.names or ()), *added])
         self.fields = fields
-        self.lane_names = (*fields, JOINT) if has_joint else fields
-        needed = row.itemsize * len(self.lane_names)
+        # a joint lane that the detector cannot score sleeps: its row waits for one that can
+        self.lane_names = rows_of_key if detector.scores_joint_lanes else fields
+        needed = row.itemsize * width
         room = config.max_state_bytes // needed
         if room < 1:
             raise ValueError(f"found a state budget of {config.max_state_bytes} bytes, expected at least {needed}")
-        self.lanes = LaneTable(row, len(self.lane_names), int(room), spill, past)
+        self.lanes = LaneTable(row, width, int(room), spill, past)
         self.counts = Counts()
-        self._detector = detector.for_partition()
         self._config = config
-        self._reporter = Reporter(origin, fields, self.lane_names, detector.streams, self._detector.rates)
+        self._reporter = Reporter(origin, fields, rows_of_key, detector.streams, self._detector.rates)
         self._clock = PartitionClock()
         self._silence = SilenceClock()
 
@@ -155,8 +160,9 @@ class PartitionEngine:
 
     @property
     def open_episodes(self) -> int:
-        """Episodes that are open, over all lanes in memory."""
-        return int(np.count_nonzero(self.lanes.used()["scalars"]["episode_points"]))
+        """Episodes that are open, over all lanes in memory that are scored."""
+        by_key = self.lanes.used()["scalars"]["episode_points"].reshape(-1, self.lanes.fields)
+        return int(np.count_nonzero(by_key[:, : len(self.lane_names)]))
 
     def process(self, batch: Batch) -> Outcome:
         """Take a micro-batch of records, in order."""

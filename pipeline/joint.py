@@ -93,7 +93,7 @@ def walk_with_joint(detector: LaneDetector, slab: Slab, steps: Steps, width: int
 
 
 def _begin(detector: LaneDetector, slab: Slab, steps: Steps) -> LaneWalk:
-    return detector.begin(slab, steps.lane, steps.time_us, steps.value, steps.position)
+    return detector.begin(slab, steps.lane, steps.time_us, steps.value, steps.position, steps.record)
 
 
 def _order(steps: Steps, width: int, *, in_groups: bool) -> NDArray[np.int64]:

@@ -52,8 +52,20 @@ class LaneDetector(Protocol):
     def rates(self, verdicts: "Verdicts") -> "Rates":
         """How often a fault-free lane would open an episode with such a score as at each of the events (m,)."""
 
-    def for_partition(self) -> "LaneDetector":
-        """One like it for another slab; itself, where the rows are all that it remembers."""
+    @property
+    def scores_joint_lanes(self) -> bool:
+        """Whether it can score the lane that keys have for all fields together, see `pipeline.joint`."""
+
+    def for_partition(self, fields: Sequence[str], width: int) -> "LaneDetector":
+        """One like it for another slab.
+
+        Args:
+            fields: whose rows a key has, in this order and neighbours.
+            width: rows of a key; those behind its fields are of its joint lane.
+
+        Raises:
+            ValueError: it scores other fields.
+        """
 
     def begin(
         self,
@@ -62,6 +74,7 @@ class LaneDetector(Protocol):
         time_us: NDArray[np.int64],
         values: NDArray[np.float64],
         positions: NDArray[np.int64],
+        records: NDArray[np.int64] | None = None,
     ) -> LaneWalk:
         """A walk over points (n,) in order, which updates the lanes' rows of `slab` in place.
 
@@ -71,4 +84,5 @@ class LaneDetector(Protocol):
             time_us: event time of each point in microseconds, rising within a lane.
             values: finite values.
             positions: position of the record each point came from.
+            records: tells apart the records that released the points; None where their positions do.
         """

@@ -236,6 +236,9 @@ def _open_detector(profile: str, bundle: str, risk: float, warm_up: int) -> "tup
     tables = opened.manifest.calibration
     if profile not in tables:
         raise ValueError(f"bundle {opened.short_id}: found no calibration for {profile!r}, only for {sorted(tables)}")
+    if opened.network.is_joint:
+        fields = ", ".join(opened.network.fields)
+        raise ValueError(f"bundle {opened.short_id}: found a joint network of {fields}; expected one that lanes share")
     decision = make_decision(ThresholdTable(**tables[profile]), risk, warm_up=warm_up)
     return Detector(opened.network, PROFILES[profile], decision), opened.manifest.id
 

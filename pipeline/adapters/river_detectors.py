@@ -85,7 +85,12 @@ class RiverDetector:
         """Models are in no row."""
         return False
 
-    def for_partition(self) -> "RiverDetector":
+    @property
+    def scores_joint_lanes(self) -> bool:
+        """They are lanes like any other."""
+        return True
+
+    def for_partition(self, fields: Sequence[str], width: int) -> "RiverDetector":  # noqa: ARG002
         """See `LaneDetector`."""
         return RiverDetector(self._name, self._template, self._ranking)
 
@@ -96,6 +101,7 @@ class RiverDetector:
         time_us: NDArray[np.int64],
         values: NDArray[np.float64],
         positions: NDArray[np.int64],
+        records: NDArray[np.int64] | None = None,  # noqa: ARG002
     ) -> Walk:
         """See `LaneDetector`; running the walk raises DriftlineError where river raises anything."""
         verdicts, raw = self._ranking.allocate(len(rows))

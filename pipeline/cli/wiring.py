@@ -75,6 +75,7 @@ def make_detector(config: Config, bundle: Bundle) -> Detector:
 
     Raises:
         BundleError: no calibration for the profile, or a network of another make.
+        ConfigError: windows that do not go with a joint network.
     """
     _require_normaliser(bundle)
     profile = config.detector.profile
@@ -87,7 +88,13 @@ def make_detector(config: Config, bundle: Bundle) -> Detector:
     try:
         table = ThresholdTable(**tables[profile])
         decision = make_decision(table, config.detector.risk, **decision_rules(config))
-        return Detector(bundle.network, keep_window(PROFILES[profile], window_spec(config)), decision, table)
+        windows = window_spec(config)
+        if bundle.network.is_joint and isinstance(windows, CountWindows) and windows.hop > 1:
+            raise ConfigError(
+                f"[windows] hop: found {windows.hop} records with a joint network; expected 1, or windows by event "
+                "time: fields that miss a value would no longer step together"
+            )
+        return Detector(bundle.network, keep_window(PROFILES[profile], windows), decision, table)
     except (TypeError, ValueError) as exc:
         raise BundleError(f"bundle {bundle.short_id}, profile {profile!r}: {exc}") from exc
 

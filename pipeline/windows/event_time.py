@@ -4,10 +4,10 @@ Pane p is [p * hop, (p + 1) * hop). The watermark is the newest event time of th
 It moves before the point that moves it enters a pane, so a lane never has more than `open_panes` panes open, and pane p
 lies in slot p % open_panes. Slots hold their pane plus one, so that 0 is a slot never used.
 
-All rows in use close their panes together. A row that was evicted meanwhile is behind: it catches up when the watermark
-next moves on, or before the next point of its key, so its steps are those of a row that stayed, only released later;
-all rows of a key catch up at once. A row that comes from elsewhere, where the watermark had come further, is ahead:
-what is before its own first open pane is late.
+All rows in use close their panes together. The rows of a key that was evicted meanwhile are behind: they catch up
+together when the watermark next moves on, or before the next point of the key, so their steps are those of rows that
+stayed, only released later. Rows that come from elsewhere, where the watermark had come further, are ahead: what is
+before their own first open pane is late.
 
 In use is a row from the record on with which its key comes, whatever else is in the same batch.
 """
@@ -53,6 +53,7 @@ class _Rule(NamedTuple):
     lateness_us: int
     aggregate: int
     silence_panes: int  # 0 where empty panes are no steps
+    width: int  # rows of a key
 
 
 def take_by_time(
@@ -80,11 +81,10 @@ def take_by_time(
         lateness_us=spec.allowed_lateness_us,
         aggregate=_AGGREGATES.index(spec.aggregate),
         silence_panes=spec.silence_panes if spec.counts_empty_panes else 0,
+        width=width,
     )
     room = empty_columns(len(points))
-    steps, made, watermark_us = _walk(
-        points.columns, _lanes(slab), width, disposition, rule, watermark_us, rows_in_use, room
-    )
+    steps, made, watermark_us = _walk(points.columns, _lanes(slab), disposition, rule, watermark_us, rows_in_use, room)
     return select_steps(steps, slice(made)), watermark_us
 
 
@@ -100,7 +100,6 @@ def _lanes(slab: Mapping[str, NDArray[Any]]) -> _Lanes:
 def _walk(
     points: Columns,
     lanes: _Lanes,
-    width: int,
     disposition: NDArray[np.int8],
     rule: _Rule,
     watermark_us: int,
@@ -124,8 +123,8 @@ def _walk(
             first_open = until
         own = lanes.first_open[row]
         if own < first_open:
-            key = row // width * width
-            steps, made = _catch_up(lanes, key, key + width, first_open, rule, points.record[i], steps, made)
+            key = row // rule.width * rule.width
+            steps, made = _catch_up(lanes, key, key + rule.width, first_open, rule, points.record[i], steps, made)
         if time_us < max(own, first_open) * rule.hop_us:
             disposition[i] = _LATE
         elif time_us + 1 == lanes.next_us[row] and value == lanes.newest_value[row]:
@@ -203,11 +202,12 @@ def _result(lanes: _Lanes, row: int, slot: int, aggregate: int) -> float:
 def _catch_up(
     lanes: _Lanes, start: int, end: int, until: int, rule: _Rule, record: int, steps: Columns, made: int
 ) -> tuple[Columns, int]:
-    """Append the steps of the panes before `until` of the rows [start, end) that have any open, row by row."""
+    """Append the steps of the panes before `until` of the rows [start, end) that have any open, key by key."""
     for row in range(start, end):
         own = lanes.first_open[row]
         if own < until:
-            steps, made = _close(lanes, row, row + 1, own, until, rule, record, steps, made)
+            key_end = row // rule.width * rule.width + rule.width
+            steps, made = _close(lanes, row, key_end, own, until, rule, record, steps, made)
     return steps, made
 
 

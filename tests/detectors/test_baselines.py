@@ -84,7 +84,7 @@ def test_a_lane_goes_on_from_its_row(make: Callable[[], Baseline]) -> None:
     """Its verdicts behind any cut are to the bit those of one pass, wherever the row has come to lie."""
     values = seasonal(np.random.default_rng(7), 900)
     values[500] += 9
-    whole, detector = _run(make(), values), make().for_partition()
+    whole, detector = _run(make(), values), make().for_partition(("value",), 1)
     slab = allocate(detector.lane_dtype, 1)
     parts = [_run(detector, values[:333], slab)]
     moved = {name: array.copy() for name, array in slab.items()}

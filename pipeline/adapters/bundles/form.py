@@ -5,7 +5,8 @@ has exactly one form as bytes, and reading compares with it, so a flipped byte i
 content is equal bytes.
 
 A bundle is written in the oldest version that can say what is in it, so that a service not yet upgraded reads it.
-Version 2 added `training_window`, `normaliser` and `code_version`; what is not known is left out.
+Version 2 added `training_window`, `normaliser` and `code_version`, version 3 `network.fields`; what is not known, or
+there is none of, is left out.
 """
 
 import hashlib
@@ -22,19 +23,22 @@ from detectors.network import Network
 from pipeline.errors import BundleError
 
 FORMAT = "driftline-bundle"
-VERSIONS = 1, 2
+VERSIONS = 1, 2, 3
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
-_SINCE_2 = ("training_window", "normaliser", "code_version")
 
 
-class NetworkShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Sizes of the network whose weights lie beside the manifest; see `detectors.network.Network`."""
+class NetworkShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Sizes of the network whose weights lie beside the manifest; see `detectors.network.Network`.
+
+    Fields are those of a joint network; a shared one names none.
+    """
 
     layers: int
     hidden: int
     inputs: int
     horizons: tuple[int, ...]
+    fields: tuple[str, ...] = ()
 
 
 class Lineage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,13 +127,12 @@ def make_bundle(
     """
     if training_window is not None:
         _require_window(training_window)
-    since_2 = training_window is not None or normaliser is not None or code_version is not None
     manifest = Manifest(
         format=FORMAT,
-        version=2 if since_2 else 1,
+        version=VERSIONS[0],
         id="",
         weights_sha256=hashlib.sha256(_encode_weights(network)).hexdigest(),
-        network=NetworkShape(network.layers, network.hidden, network.inputs, network.horizons),
+        network=NetworkShape(network.layers, network.hidden, network.inputs, network.horizons, network.fields),
         inputs_version=inputs_version,
         training=training,
         seed=seed,
@@ -141,6 +144,7 @@ def make_bundle(
         normaliser=normaliser,
         code_version=code_version,
     )
+    manifest = msgspec.structs.replace(manifest, version=_oldest_version(manifest))
     manifest = msgspec.json.decode(msgspec.json.encode(manifest), type=Manifest)
     return Bundle(network, msgspec.structs.replace(manifest, id=_content_id(manifest)))
 
@@ -169,7 +173,7 @@ def decode_bundle(place: str, raw_manifest: bytes, raw_weights: bytes) -> Bundle
     shape = manifest.network
     try:
         arrays = decode_tensors(raw_weights)
-        network = Network(shape.layers, shape.hidden, shape.inputs, shape.horizons, arrays)
+        network = Network(shape.layers, shape.hidden, shape.inputs, shape.horizons, arrays, shape.fields)
     except (SafetensorError, ValueError) as exc:
         raise BundleError(f"{place}/{WEIGHTS}: {exc}") from exc
     return Bundle(network, manifest)
@@ -194,21 +198,31 @@ def decode_manifest(place: str, raw: bytes) -> Manifest:
         is_newer = name == FORMAT and isinstance(version, int) and version > VERSIONS[-1]
         raise BundleError(
             f"{path}: found format {name!r}, version {version!r}; expected {FORMAT!r}, version "
-            f"{' or '.join(map(str, VERSIONS))}: "
+            f"{', '.join(map(str, VERSIONS[:-1]))} or {VERSIONS[-1]}: "
             + ("upgrade driftline to read it" if is_newer else "use a bundle made by this version of driftline")
         )
     try:
         manifest = msgspec.convert(header, type=Manifest)
     except msgspec.ValidationError as exc:
         raise BundleError(f"{path}: {exc}") from exc
-    if version == 1 and any(name in header for name in _SINCE_2):
-        raise BundleError(f"{path}: found fields of version 2 in version 1; expected none: copy the whole bundle again")
+    if version < (needed := _oldest_version(manifest)):
+        raise BundleError(
+            f"{path}: found fields of version {needed} in version {version}; expected none: copy the whole bundle again"
+        )
     if _encode_manifest(manifest) != raw or _content_id(manifest) != manifest.id:
         raise BundleError(
             f"{path}: found content that does not match its id {manifest.id[:16]!r}; "
             "the file is damaged or was edited: copy the whole bundle again"
         )
     return manifest
+
+
+def _oldest_version(manifest: Manifest) -> int:
+    """The first version that can say what is in a manifest."""
+    if manifest.network.fields:
+        return 3
+    since_2 = (manifest.training_window, manifest.normaliser, manifest.code_version)
+    return 1 if since_2 == (None, None, None) else 2
 
 
 def _require_window(window: TrainingWindow) -> None:

@@ -15,6 +15,7 @@ from pipeline.adapters.outputs.durable import told_as_user_error
 from pipeline.cli.detecting import choose_detector
 from pipeline.cli.evaluate.worker import start_worker
 from pipeline.cli.kernel_loading import load_kernels
+from pipeline.cli.opening import open_bundle
 from pipeline.cli.screen import Screen
 from pipeline.cli.version import driftline_version
 from pipeline.cli.wiring import engine_maker
@@ -73,7 +74,7 @@ def evaluate_sources(
         UserError: a configuration or file that cannot be used.
     """
     engines = engines_of(config)
-    with engines("", ("one", "other")) as engine:  # two, so that joint lanes find theirs as well
+    with engines("", fields_of(config)) as engine:
         load_kernels(engine, screen, kernels)
     plan = CorpusPlan(min(jobs, len(sources)), config.replay.micro_batch, start_worker)
     total = sum(source.points for source in sources)
@@ -88,6 +89,13 @@ def evaluate_sources(
             move(result.name, done, done)
 
         return evaluate_corpus(sources, engines, plan, observe)
+
+
+def fields_of(config: Config) -> tuple[str, ...]:
+    """Fields that an engine of this configuration can be tried with, so that joint lanes are there, too."""
+    if config.detector.kind == LSTM and (fields := open_bundle(config).network.fields):
+        return fields
+    return ("one", "other")
 
 
 def describe_run(benchmark: str, source: Path, config: Config) -> dict[str, Any]:

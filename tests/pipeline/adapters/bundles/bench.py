@@ -7,7 +7,8 @@ from typing import Any
 import fsspec
 import numpy as np
 
-from detectors.network import HORIZONS, Network, weight_shapes
+from detectors.features import INPUTS
+from detectors.network import HORIZONS, Network, joint_inputs, weight_shapes
 from pipeline.adapters.bundles import Bundle, Lineage, make_bundle
 from pipeline.adapters.bundles.history import Act
 from pipeline.adapters.bundles.registry import Registry
@@ -17,9 +18,6 @@ NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 def example(**changes: Any) -> Bundle:
     """A tiny bundle, changed where told."""
-    rng = np.random.default_rng(7)
-    shapes = weight_shapes(1, 2, 10, HORIZONS)
-    arrays = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
     content: dict[str, Any] = {
         "inputs_version": 1,
         "training": {"steps": 3, "rate": 3e-3},
@@ -29,7 +27,16 @@ def example(**changes: Any) -> Bundle:
         "lineage": Lineage(parent=None, created_by="driftline 0.1.0"),
         "calibration": {"balanced": {"threshold": [1.0, 2.0]}},
     }
-    return make_bundle(Network(1, 2, 10, HORIZONS, arrays), **(content | changes))
+    return make_bundle(**({"network": tiny_network()} | content | changes))
+
+
+def tiny_network(fields: tuple[str, ...] = ()) -> Network:
+    """A network of two cells with random weights; a joint one where fields are named."""
+    rng = np.random.default_rng(7)
+    inputs = joint_inputs(len(fields)) if fields else INPUTS
+    shapes = weight_shapes(1, 2, inputs, HORIZONS, len(fields) or 1)
+    arrays = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    return Network(1, 2, inputs, HORIZONS, arrays, fields)
 
 
 def child_of(parent: Bundle, **changes: Any) -> Bundle:

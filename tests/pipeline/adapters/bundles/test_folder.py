@@ -18,7 +18,7 @@ from pipeline.adapters.bundles import (
     shipped_bundle_path,
 )
 from pipeline.errors import BundleError
-from tests.pipeline.adapters.bundles.bench import example
+from tests.pipeline.adapters.bundles.bench import example, tiny_network
 
 GOLDEN = sorted((Path(__file__).parents[3] / "data" / "bundles").iterdir())
 _LATER: dict[str, Any] = {
@@ -147,8 +147,8 @@ def rewrite(directory: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": 3}, r"version 3; expected 'driftline-bundle', version 1 or 2: upgrade driftline to read it"),
-        ({"version": 0}, r"version 0; expected 'driftline-bundle', version 1 or 2: use a bundle made by"),
+        ({"version": 4}, r"version 4; expected 'driftline-bundle', version 1, 2 or 3: upgrade driftline to read it"),
+        ({"version": 0}, r"version 0; expected 'driftline-bundle', version 1, 2 or 3: use a bundle made by"),
         ({"version": 2}, r"does not match its id"),
         ({"code_version": "0.2.0"}, r"found fields of version 2 in version 1"),
         ({"format": "other"}, r"found format 'other', version 1; expected"),
@@ -189,7 +189,7 @@ def test_bundles_of_every_version_are_read(golden: Path, tmp_path: Path) -> None
 
 
 def test_the_oldest_version_that_will_do_is_written(tmp_path: Path) -> None:
-    """Version 2 is for what version 1 cannot say; what is not known is not in the file."""
+    """Versions 2 and 3 are for what those before cannot say; what is not known is not in the file."""
     assert example().manifest.version == 1
     bundle = example(**_LATER)
     assert bundle.manifest.version == 2
@@ -198,6 +198,11 @@ def test_the_oldest_version_that_will_do_is_written(tmp_path: Path) -> None:
     assert {name: getattr(loaded, name) for name in _LATER} == _LATER
     save_bundle(example(code_version="0.2.0"), tmp_path / "c")
     assert b"training_window" not in (tmp_path / "c" / "manifest.json").read_bytes()
+    assert b'"fields"' not in (tmp_path / "c" / "manifest.json").read_bytes()
+    joint = example(network=tiny_network(("flow", "pressure")), **_LATER)
+    assert joint.manifest.version == 3
+    save_bundle(joint, tmp_path / "d")
+    assert load_bundle(tmp_path / "d").network.fields == ("flow", "pressure")
 
 
 def test_a_training_window_needs_an_order_and_a_time_zone() -> None:
@@ -246,3 +251,11 @@ def test_shipped_bundle_lies_in_the_package() -> None:
     import pipeline
 
     assert shipped_bundle_path() == Path(str(pipeline.__file__)).parent / "bundles" / "prior"
+
+
+def test_fields_in_a_version_that_has_none_are_refused(tmp_path: Path) -> None:
+    """A joint network in version 2 is refused: who wrote that version could not have scored with it."""
+    save_bundle(example(network=tiny_network(("flow", "pressure")), **_LATER), tmp_path / "b")
+    rewrite(tmp_path / "b", version=2)
+    with pytest.raises(BundleError, match="found fields of version 3 in version 2"):
+        load_bundle(tmp_path / "b")
