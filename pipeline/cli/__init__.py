@@ -32,6 +32,7 @@ First steps:
         "evaluate": "Measure the detector on labelled streams.",
         "tune": "Search the settings that suit your own history, and see on held-out history whether they do.",
         "demo": "Replay a real stream and a fleet of streams with known faults.",
+        "train": "Fit a network to your own history: a bundle in a folder, or in the registry.",
         "pretrain": "Train a network on synthetic streams and write it as a bundle.",
         "gate": "Judge a bundle against the champion, and promote it only if it is better.",
         "models": "Manage the registry of bundles.",

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.cli.screen import Screen
     from pipeline.pretrain import PretrainConfig, Prior
 
+R = TypeVar("R")
 _EXAMPLES = """\
 \b
 Examples:
@@ -106,14 +107,19 @@ def command(out: Path, **given: Any) -> None:
     screen, console = Screen(), make_console()
     made_by = f"driftline {driftline_version()}"
     if given["keep_network"] is None:
-        prior = _train(
+        prior = train_on_screen(
             lambda report: pretrain(config, clock=time.monotonic, progress=report), config.training.steps, screen
         )
         console.print(learning_curve(prior.metrics["learning_curve"]), highlight=False)
-        _print_errors(prior, console.print)
+        console.print(tell_errors(prior.metrics), highlight=False)
         network, origin, lineage = prior.network, _origin(prior), Lineage(None, made_by)
     else:
         parent = load_bundle(given["keep_network"])
+        if parent.network.is_joint:
+            raise ConfigError(
+                f"--keep-network: found a joint network of {', '.join(parent.network.fields)}; expected one that "
+                "streams share: thresholds are measured on streams of one field"
+            )
         network, origin, lineage = parent.network, _origin(parent.manifest), Lineage(parent.manifest.id, made_by)
     tables = {name: _calibrate(network, name, given["seed"], given["calibration_streams"], screen) for name in PROFILES}
     bundle = make_bundle(network, inputs_version=INPUTS_VERSION, lineage=lineage, calibration=tables, **origin)
@@ -162,8 +168,12 @@ def _config(given: dict[str, Any]) -> "PretrainConfig":
     )
 
 
-def _train(run: "Callable[[Callable[[StepReport], None]], Prior]", steps: int, screen: "Screen") -> "Prior":
-    """What came of the run, which is given a function to report to."""
+def train_on_screen(run: "Callable[[Callable[[StepReport], None]], R]", steps: int, screen: "Screen") -> "R":
+    """What came of a training, which is given a function to report to.
+
+    Raises:
+        ConfigError: it cannot be done as told.
+    """
     from pipeline.errors import ConfigError
 
     judged = [""]
@@ -220,8 +230,8 @@ def _thin(values: Sequence[float], count: int) -> Sequence[float]:
     return [values[i * (len(values) - 1) // (count - 1)] for i in range(count)]
 
 
-def _print_errors(prior: "Prior", say: Any) -> None:
+def tell_errors(metrics: dict[str, Any]) -> str:
     """How much better than no change the forecasts are, by horizon."""
-    ours, persistence = prior.metrics["validation_error"], prior.metrics["persistence_error"]
+    ours, persistence = metrics["validation_error"], metrics["persistence_error"]
     told = ", ".join(f"{horizon}: {error / persistence[horizon]:.2f}" for horizon, error in ours.items())
-    say(f"forecast error by steps ahead, where 'as it is now' is 1: {told}", highlight=False)
+    return f"forecast error by steps ahead, where 'as it is now' is 1: {told}"

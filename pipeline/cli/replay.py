@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.commands import Command, option
+from pipeline.cli.reading import reading_options, source_keys
 from pipeline.config import Config, Given, LoadedConfig, environment, load_config
 from pipeline.errors import ConfigError
 
@@ -33,28 +34,13 @@ Examples:
   driftline replay machine.csv --from 2014-02-01 --to 2014-02-15 --speed 3600 --metrics-port 9100
       Two weeks, an hour a second, watched by Prometheus.
 """
-_READ, _DETECT, _WRITE, _RUN = "What to read", "How to judge", "What to write", "How to run"
+_DETECT, _WRITE, _RUN = "How to judge", "What to write", "How to run"
 _DEFAULTS = Config()
 
 
 @click.command("replay", cls=Command, epilog=_EXAMPLES)
 @click.argument("source")
-@option("--time-field", group=_READ, metavar="NAME", help="Column of event times.  [default: found out]")
-@option(
-    "--value-fields",
-    group=_READ,
-    multiple=True,
-    metavar="NAMES",
-    help="Columns of numbers, separated by commas; may be repeated.  [default: all]",
-)
-@option(
-    "--key-field", group=_READ, metavar="NAME", help="Column that tells streams apart.  [default: each file is one]"
-)
-@option(
-    "--time-unit", group=_READ, metavar="UNIT", help="auto, iso, or epoch numbers in s, ms, us or ns.  [default: auto]"
-)
-@option("--from", "from_", group=_READ, metavar="TIME", help="First event time: ISO 8601 (UTC) or epoch number.")
-@option("--to", group=_READ, metavar="TIME", help="Event time to stop before.")
+@reading_options
 @option(
     "--detector",
     group=_DETECT,
@@ -171,16 +157,12 @@ def command(source: str, **given: Any) -> int:
 
 def _overrides(given: dict[str, Any]) -> dict[str, Given]:
     """Options that are keys of the configuration, by dotted key."""
-    keys = {
-        "detector": ("profile", "bundle", "risk"),
-        "source": ("time_field", "value_fields", "key_field", "time_unit"),
-        "replay": ("micro_batch",),
-    }
+    keys = {"detector": ("profile", "bundle", "risk"), "replay": ("micro_batch",)}
     options = {
         f"{section}.{key}": Given(f"--{key.replace('_', '-')}", given[key])
         for section, names in keys.items()
         for key in names
-        if given[key] not in (None, ())
+        if given[key] is not None
     }
     if given["detector"] is not None:
         options["detector.kind"] = Given("--detector", given["detector"])
@@ -188,9 +170,7 @@ def _overrides(given: dict[str, Any]) -> dict[str, Given]:
         options["detector.options"] = Given("--detector-option", given["detector_option"])
     if given["warm_from"]:
         options["state.warm_from"] = Given("--warm-from", list(given["warm_from"]))
-    if "source.value_fields" in options:
-        options["source.value_fields"] = Given("--value-fields", ",".join(given["value_fields"]))
-    return options
+    return options | source_keys(given)
 
 
 def _paced(loaded: LoadedConfig, speed: float | None) -> Config:

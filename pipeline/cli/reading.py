@@ -1,0 +1,48 @@
+"""Options of commands that read recorded streams."""
+
+from typing import Any, TypeVar
+
+from pipeline.cli.commands import option
+from pipeline.config import Given
+
+F = TypeVar("F")
+READ = "What to read"
+_SOURCE = ("time_field", "key_field", "time_unit")
+_OPTIONS = (
+    option("--time-field", group=READ, metavar="NAME", help="Column of event times.  [default: found out]"),
+    option(
+        "--value-fields",
+        group=READ,
+        multiple=True,
+        metavar="NAMES",
+        help="Columns of numbers, separated by commas; may be repeated.  [default: all]",
+    ),
+    option(
+        "--key-field", group=READ, metavar="NAME", help="Column that tells streams apart.  [default: each file is one]"
+    ),
+    option(
+        "--time-unit",
+        group=READ,
+        metavar="UNIT",
+        help="auto, iso, or epoch numbers in s, ms, us or ns.  [default: auto]",
+    ),
+    option("--from", "from_", group=READ, metavar="TIME", help="First event time: ISO 8601 (UTC) or epoch number."),
+    option("--to", group=READ, metavar="TIME", help="Event time to stop before."),
+)
+
+
+def reading_options(command: F) -> F:
+    """Decorates a command with the options by which recorded streams are read."""
+    for decorate in reversed(_OPTIONS):
+        command = decorate(command)
+    return command
+
+
+def source_keys(given: dict[str, Any]) -> dict[str, Given]:
+    """Those of the options that are keys of the configuration, by dotted key."""
+    keys = {
+        f"source.{key}": Given(f"--{key.replace('_', '-')}", given[key]) for key in _SOURCE if given[key] is not None
+    }
+    if given["value_fields"]:
+        keys["source.value_fields"] = Given("--value-fields", ",".join(given["value_fields"]))
+    return keys

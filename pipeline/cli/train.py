@@ -1,0 +1,243 @@
+"""`driftline train`."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.commands import Command, option
+from pipeline.cli.reading import reading_options, source_keys
+
+if TYPE_CHECKING:
+    from detectors.network import Network
+    from pipeline.adapters.bundles import Bundle
+    from pipeline.cli.passes import Pass
+    from pipeline.cli.screen import Screen
+    from pipeline.config import Config
+    from pipeline.training.fit import FitConfig, Fitted
+    from pipeline.training.history import History
+
+_EXAMPLES = """\
+\b
+Examples:
+  driftline train history.csv --out bundles/mine
+      The shipped network, tuned on the streams of a file; score with it: driftline replay new.csv --bundle bundles/mine
+  driftline train 'plant/*.parquet' --key-field pump --value-fields flow,pressure,power --joint --out bundles/pumps
+      One network for the three fields of a pump together, which knows how they hang together.
+  driftline train kafka://localhost:9092/metrics --config driftline.toml --from 2026-10-01 --out bundles/october
+      What a topic has held since then.
+  driftline train history.csv --start-from champion --publish
+      The network in service, tuned further; then it is in the registry, for you to compare and promote.
+  driftline train history.csv --scratch --hidden 32 --seed 2 --time-limit 5min --out bundles/small
+      Nothing taken over but the thresholds.
+"""
+_BUNDLE, _NETWORK, _TRAINING, _RUN = "The bundle", "The network", "The training", "How to run"
+_POSITIVE = click.IntRange(min=1)
+CONTEXT = 512
+"""Records before each excerpt that bring the network's state to where scoring would have it."""
+TUNING_RATE, SCRATCH_RATE = 2e-3, 1e-2
+"""Highest learning rates, from given and from random weights."""
+
+
+@click.command("train", cls=Command, epilog=_EXAMPLES, context_settings={"show_default": True})
+@click.argument("history", nargs=-1, required=True)
+@option(
+    "--out",
+    group=_BUNDLE,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Directory to make for the bundle.",
+)
+@option("--publish", group=_BUNDLE, is_flag=True, help="Put it into the registry, as `driftline models add` does.")
+@option(
+    "--registry",
+    group=_BUNDLE,
+    metavar="URL",
+    help="Folder or URL of the registry.  [default: models.registry of the configuration, driftline-models]",
+)
+@option(
+    "--start-from",
+    group=_BUNDLE,
+    metavar="BUNDLE",
+    help="What to begin with: weights, thresholds, and an eye for incidents. shipped, a folder, champion, #ID or "
+    "URL#ID.  [default: detector.bundle of the configuration, shipped]",
+)
+@option("--joint", group=_NETWORK, is_flag=True, help="One network for all fields of a key together.")
+@option("--scratch", group=_NETWORK, is_flag=True, help="Begin with random weights.  [default: with --joint]")
+@option("--layers", group=_NETWORK, type=click.IntRange(1, 2), metavar="1|2", help="Of new weights.  [default: 1]")
+@option("--hidden", group=_NETWORK, type=_POSITIVE, metavar="N", help="Cells of a layer, likewise.  [default: 64]")
+@reading_options
+@option("--seed", group=_TRAINING, type=int, metavar="N", default=1, help="Decides excerpts and random weights.")
+@option("--steps", group=_TRAINING, type=_POSITIVE, metavar="N", default=1500, help="Most optimiser steps.")
+@option("--excerpts", group=_TRAINING, type=_POSITIVE, metavar="N", default=24, help="Excerpts of series per step.")
+@option("--length", group=_TRAINING, type=_POSITIVE, metavar="N", default=256, help="Records of a key in an excerpt.")
+@option(
+    "--peak-rate",
+    group=_TRAINING,
+    type=float,
+    metavar="NUMBER",
+    help=f"Highest learning rate.  [default: {TUNING_RATE}; from random weights {SCRATCH_RATE}]",
+)
+@option("--patience", group=_TRAINING, type=_POSITIVE, metavar="N", default=8, help="Validations without a better one.")
+@option(
+    "--most-points",
+    group=_TRAINING,
+    type=_POSITIVE,
+    metavar="N",
+    default=2_000_000,
+    help="Points learned from at most, the newest of each key; decides the memory.",
+)
+@option("--time-limit", group=_RUN, metavar="TIME", help="End the training after this time, its rate lowered in time.")
+@option("--threads", group=_RUN, type=_POSITIVE, metavar="N", default=1, help="Threads of torch.")
+@option("--device", group=_RUN, metavar="NAME", default="auto", help="auto (CUDA where there is one), cpu or cuda.")
+@option(
+    "--config",
+    "file",
+    group=_RUN,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Configuration in TOML.  [default: ./driftline.toml, if there is one]",
+)
+@option("--quiet", group=_RUN, is_flag=True, help="Show neither progress nor notices.")
+def command(history: tuple[str, ...], **given: Any) -> int:
+    """Fit a network to your own history: a bundle in a folder, or in the registry.
+
+    HISTORY are sources as `driftline replay` takes them. They are replayed by the bundle to begin with, so that what is
+    learned from went through the same windows and rules, and points of incidents are left out. The newest fifth of each
+    key is held back, to end the training in time and to count alarms. Needs torch; the bundle does not.
+
+    Without a time limit, the same history and options give the same weights on the same machine. A training that was
+    interrupted begins anew.
+    """
+    from pipeline.cli.kernels import use_kernel_cache
+    from pipeline.config import Given, environment, load_config
+    from pipeline.errors import ConfigError
+
+    kernels = use_kernel_cache()
+    out = given["out"]
+    if out is None and not given["publish"]:
+        raise ConfigError("found neither --out nor --publish; expected one of them, or both: where to put the bundle")
+    if out is not None and out.exists():
+        raise ConfigError(f"--out: found {out}; expected a directory that is not there yet")
+    options = source_keys(given)
+    for name, key in (("start_from", "detector.bundle"), ("registry", "models.registry")):
+        if given[name] is not None:
+            options[key] = Given(f"--{name.replace('_', '-')}", given[name])
+    config = load_config(given["file"], options, environ=environment()).config
+
+    import pipeline.training.fit  # noqa: F401  before anything else that needs torch: it tells what is missing
+    from pipeline.adapters.bundles import save_bundle
+    from pipeline.cli.opening import open_bundle
+    from pipeline.cli.passes import Pass
+    from pipeline.cli.screen import Screen, make_console
+    from pipeline.cli.times import range_of
+    from pipeline.cli.trained import bundle_of, compare_alarms, open_for_publishing, publish, tell
+
+    screen, console = Screen(quiet=given["quiet"]), make_console()
+    between = range_of(given["from_"], given["to"])
+    registry = open_for_publishing(config) if given["publish"] else None
+    parent = open_bundle(config)
+    passing = Pass(history, config, between, screen, kernels)
+    kept = _watch(passing, parent, given, screen)
+    fit_config, start = _plan(config, given, kept.fields, parent)
+    screen.step(f"training on {kept.points_kept:,} points of {kept.keys_kept:,} keys")
+    fitted = _fit(kept, fit_config, start, screen)
+    bundle = bundle_of(fitted, parent, given["seed"], {})
+    alarms = compare_alarms(passing, kept, bundle, screen)
+    bundle = bundle_of(fitted, parent, given["seed"], alarms)
+    if not given["quiet"]:
+        tell(fitted, alarms, console)
+    if out is not None:
+        save_bundle(bundle, out)
+        console.print(
+            f"Bundle {bundle.short_id} is in {out}. Try it: driftline replay SOURCE --bundle {out}",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    if registry is not None:
+        publish(registry, bundle, history, given, console)
+    return 0
+
+
+def _watch(passing: "Pass", parent: "Bundle", given: dict[str, Any], screen: "Screen") -> "History":
+    """The history, as the bundle to begin with sees it."""
+    from pipeline.errors import ConfigError
+    from pipeline.training.history import History
+
+    fields = passing.fields
+    if given["joint"] and len(fields) == 1:
+        raise ConfigError(
+            f"--joint: found the one field {fields[0]!r}; expected two or more: without --joint a network is fitted "
+            "that all streams share"
+        )
+    kept = History(given["most_points"], least=LEAST_RECORDS * len(fields))
+    screen.step("reading the history")
+    passing.run(parent, kept)
+    return kept
+
+
+LEAST_RECORDS = 1000
+"""Records of a key that are kept where there are more keys than points may be kept of."""
+
+
+def _plan(
+    config: "Config", given: dict[str, Any], fields: Sequence[str], parent: "Bundle"
+) -> "tuple[FitConfig, Network | None]":
+    """How to fit, and the weights to begin with."""
+    from detectors.training import TrainingConfig
+    from pipeline.cli.wiring import window_spec
+    from pipeline.config.quantities import parse_duration
+    from pipeline.errors import ConfigError
+    from pipeline.training.fit import FitConfig
+    from pipeline.windows import TimeWindows
+
+    try:
+        limit = None if given["time_limit"] is None else parse_duration(given["time_limit"]).total_seconds()
+    except ValueError as exc:
+        raise ConfigError(f"--time-limit: {exc}") from exc
+    start = None if given["scratch"] else parent.network
+    if start is not None and start.is_joint != given["joint"]:
+        if start.is_joint:
+            raise ConfigError(
+                f"found a bundle of a joint network of {', '.join(start.fields)} to begin with, and no --joint; "
+                "expected one that streams share, or --joint"
+            )
+        start = None
+    if start is not None and (given["layers"] or given["hidden"]):
+        raise ConfigError(
+            f"--layers or --hidden: found it with weights to begin with, of {start.layers} x {start.hidden}; "
+            "expected it with --scratch"
+        )
+    training = TrainingConfig(
+        seed=given["seed"],
+        layers=start.layers if start else given["layers"] or 1,
+        hidden=start.hidden if start else given["hidden"] or 64,
+        horizons=parent.network.horizons,
+        fields=(start.fields if start else tuple(fields)) if given["joint"] else (),
+        context=CONTEXT,
+        steps=given["steps"],
+        peak_rate=given["peak_rate"] or (TUNING_RATE if start else SCRATCH_RATE),
+        patience=given["patience"],
+        threads=given["threads"],
+        device=given["device"],
+    )
+    return (
+        FitConfig(
+            training,
+            batch=given["excerpts"],
+            length=given["length"],
+            by_pane=isinstance(window_spec(config), TimeWindows),
+            time_limit_s=limit,
+        ),
+        start,
+    )
+
+
+def _fit(kept: "History", config: "FitConfig", start: "Network | None", screen: "Screen") -> "Fitted":
+    from pipeline.cli.pretrain import train_on_screen
+    from pipeline.training.fit import fit
+
+    return train_on_screen(
+        lambda report: fit(kept, config, start, clock=time.monotonic, progress=report), config.training.steps, screen
+    )

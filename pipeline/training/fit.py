@@ -1,0 +1,167 @@
+"""From a history to a network: a shared one tuned, or a joint one for the fields of its keys."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.examples import Examples
+from detectors.excerpts import Excerpts, Series, Track, joint_series, lane_series, least_steps
+from detectors.network import Network
+from pipeline.errors import MissingExtraError, UserError
+from pipeline.training.history import History
+
+try:
+    from detectors.training import StepReport, TrainingConfig, train
+except ModuleNotFoundError as exc:
+    if exc.name != "torch":
+        raise
+    raise MissingExtraError("found no torch; expected it for training: pip install 'driftline[train]'") from exc
+
+
+@dataclass(frozen=True, slots=True)
+class FitConfig:
+    """How to fit.
+
+    Attributes:
+        training: of the network; its seed decides the excerpts as well.
+        batch: excerpts per optimiser step.
+        length: steps of an excerpt, through which gradients flow.
+        validation: excerpts of what is held back.
+        by_pane: whether windows are by event time, so that what a key's fields have at a time belongs together.
+        time_limit_s: ends the run early, its learning rate lowered in time; None for no limit.
+    """
+
+    training: TrainingConfig
+    batch: int = 24
+    length: int = 256
+    validation: int = 64
+    by_pane: bool = False
+    time_limit_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A fitted network, with what its bundle is to say of it.
+
+    Attributes:
+        network: the best weights.
+        training: configuration of the run and versions of the libraries that decide its bits.
+        data_hash: SHA-256 of the history.
+        window_us: event time of its first point, and the one before which it ends.
+        metrics: of the data and the run.
+    """
+
+    network: Network
+    training: dict[str, Any]
+    data_hash: str
+    window_us: tuple[int, int]
+    metrics: dict[str, Any]
+
+
+def fit(
+    history: History,
+    config: FitConfig,
+    start: Network | None,
+    *,
+    clock: Callable[[], float],
+    progress: Callable[[StepReport], None],
+) -> Fitted:
+    """Fit a network to a history.
+
+    Args:
+        history: of a replay that is over.
+        config: what and how; without a time limit it and the history decide the weights, on one machine, to the bit.
+        start: weights to begin with; None for random ones.
+        clock: seconds that only go forward; read for the time limit.
+        progress: called after each optimiser step.
+
+    Raises:
+        UserError: the history is too short to learn from, or there is nothing of it that is not masked.
+    """
+    series, left_out = gather(history, config)
+    excerpts = Excerpts(series, config.training.context, config.length, len(config.training.fields) or 1)
+    validation = excerpts.held_back(config.validation)
+    if not np.isfinite(validation.targets).any(axis=(0, 1)).all():
+        raise UserError(
+            "found a horizon of which nothing is left to judge by, all being masked or across gaps; expected some: "
+            "give a longer history"
+        )
+    began, limit = clock(), config.time_limit_s
+    trained = train(
+        config.training,
+        _batches(excerpts, config),
+        validation,
+        start=start,
+        elapsed_fraction=lambda: (clock() - began) / limit if limit else 0.0,
+        progress=progress,
+    )
+    return Fitted(
+        network=trained.network,
+        training=asdict(config) | {"versions": {"numpy": np.__version__, "torch": trained.torch_version}},
+        data_hash=history.digest(),
+        window_us=history.window_us(),
+        metrics={
+            "device": trained.device,
+            "best_step": trained.best_step,
+            "series": len(series),
+            "series_too_short": left_out,
+            "points": history.points_kept,
+            "points_seen": history.points_seen,
+            "keys_seen": history.keys_seen,
+            "learning_curve": asdict(trained.curve),
+            "validation_loss": trained.loss_by_horizon,
+            "validation_error": trained.error_by_horizon,
+            "persistence_error": trained.persistence_error_by_horizon,
+        },
+    )
+
+
+def gather(history: History, config: FitConfig) -> tuple[list[Series], int]:
+    """The series to learn from, by name, and how many are too short.
+
+    Raises:
+        UserError: none is long enough.
+    """
+    names, horizons = config.training.fields, config.training.horizons
+    needed = max(least_steps(horizons), (config.training.context + config.length) * 5 // 4 + 1)
+    series: list[Series] = []
+    left_out = longest = 0
+    for _, points in history:
+        step = group(points, by_pane=config.by_pane)
+        tracks = {name: _track(points, step, place) for place, name in enumerate(history.fields)}
+        steps = [int(step[-1]) + 1] if names else [len(track.values) for track in tracks.values()]
+        longest = max(longest, *steps)
+        left_out += sum(count < needed for count in steps)
+        if not names:
+            series += [lane_series(track, horizons) for track in tracks.values() if len(track.values) >= needed]
+        elif steps[0] >= needed:
+            series.append(joint_series([tracks[name] for name in names], steps[0], horizons))
+    if not series:
+        raise UserError(f"found a history of at most {longest} records a key; expected at least {needed} to learn from")
+    return series, left_out
+
+
+def group(points: NDArray[np.void], *, by_pane: bool) -> NDArray[np.int64]:
+    """Step of the key that each of its points (n,) is of: points of one record, or of one pane, step together.
+
+    It is the rule by which `detectors.groups` groups them.
+    """
+    together = np.diff(points["time_us" if by_pane else "position"]) == 0
+    steps: NDArray[np.int64] = np.concatenate([[0], np.cumsum(~together)]).astype(np.int64)
+    return steps
+
+
+def _track(points: NDArray[np.void], step: NDArray[np.int64], place: int) -> Track:
+    """The points of the field at a place."""
+    mine = points["field"] == place
+    values, time_us, in_episode = (points[name][mine] for name in ("value", "time_us", "in_episode"))
+    return Track(values, time_us, step[mine], in_episode)
+
+
+def _batches(excerpts: Excerpts, config: FitConfig) -> Iterator[Examples]:
+    rng = np.random.default_rng(config.training.seed)
+    while True:
+        yield excerpts.draw(rng, config.batch)
