@@ -31,7 +31,7 @@ class NamedOutputs(Outputs, Protocol):
 
 
 class Pass:
-    """Sources that can be replayed one after another, more than once.
+    """Sources that can be replayed one after another, more than once; without joint lanes, which no record has.
 
     Args:
         sources: as `driftline replay` takes them.
@@ -49,7 +49,7 @@ class Pass:
         screen: Screen,
         kernels: Path,
     ) -> None:
-        self.config = config
+        self.config = config.model_copy(update={"detector": config.detector.model_copy(update={"joint": False})})
         self._names = sources
         self._between = between
         self._screen = screen

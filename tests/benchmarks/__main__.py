@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import ablation, calibration, cold_start, decoding, engine, fields, segments, service
+from tests.benchmarks import ablation, calibration, cold_start, decoding, engine, fields, joint, segments, service
 
 OUT = Path("build/benchmarks.json")
 
@@ -111,9 +111,18 @@ def _fields_tables(figures: dict[str, Any]) -> list[Table]:
     return [found, fault_free]
 
 
+def _joint_tables(figures: dict[str, Any]) -> list[Table]:
+    made = []
+    for title, columns, rows in joint.tables(figures):
+        made.append(Table(*columns, title=title))
+        for row in rows:
+            made[-1].add_row(*row)
+    return made
+
+
 BENCHMARKS: dict[str, Any] = {
     "engine": engine, "decoding": decoding, "service": service, "ablation": ablation, "segments": segments,
-    "calibration": calibration, "cold_start": cold_start, "fields": fields,
+    "calibration": calibration, "cold_start": cold_start, "fields": fields, "joint": joint,
 }  # fmt: skip
 TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "engine": _engine_tables,
@@ -124,6 +133,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "calibration": _calibration_tables,
     "cold_start": _cold_start_tables,
     "fields": _fields_tables,
+    "joint": _joint_tables,
 }
 
 
