@@ -1,7 +1,9 @@
 """The state of lanes under another network: their rows as an engine with a network of another size keeps them.
 
 All that a lane remembers but (h, c) means the same under every network, and (h, c) are rebuilt from the lane's window
-when the kernel meets it again, see `detectors.rebuilding`. So rows that differ in the room for (h, c) alone go over.
+when the kernel meets it again, see `detectors.rebuilding`. So rows that differ in the room for (h, c) alone go over,
+those of a joint network among them, whose lanes have a share of their key's. They are marked as of no network then: a
+lane that is not heard of until the network before is back would else go on from what is no longer there.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.layout import without_hidden
 from pipeline.engine import PartitionEngine
@@ -30,47 +33,37 @@ def carry_state(old: PartitionEngine, new: PartitionEngine, *, rebuild: bool = F
     if (old.fields, lanes) != (new.fields, new.lanes.fields) or without_hidden(before) != without_hidden(after):
         return False
     state = old.save()
-    if rebuild:
-        scalars = state.arrays[SCALARS].copy()
-        scalars[MARK] = 0
-        state = replace(
-            state,
-            arrays=state.arrays | {SCALARS: scalars},
-            spilled=_unmark(state.spilled, before, old.lanes.fields),
-        )
-    if before != after:
-        hidden = state.arrays[HIDDEN]
-        state = replace(
-            state,
-            arrays=state.arrays | {HIDDEN: np.zeros((len(hidden), *after[HIDDEN].shape), after[HIDDEN].base)},
-            spilled=_refit(state.spilled, before, after, old.lanes.fields),
-        )
+    if rebuild or before != after:
+        scalars = state.arrays[SCALARS]
+        arrays = state.arrays | {SCALARS: _unmarked(scalars)}
+        if before != after:
+            arrays |= {HIDDEN: np.zeros((len(scalars), *after[HIDDEN].shape), after[HIDDEN].base)}
+        state = replace(state, arrays=arrays, spilled=_refit(state.spilled, before, after, lanes))
     new.load(state, old.counts.to_dict())
     return True
-
-
-def _unmark(spilled: Iterable[tuple[str, bytes]], row: np.dtype[Any], lanes: int) -> Iterator[tuple[str, bytes]]:
-    """Evicted keys, each with so many lanes, whose (h, c) are of no network."""
-    start = _offset(row, SCALARS, lanes)
-    stop = start + row[SCALARS].itemsize * lanes
-    for key, packed in spilled:
-        scalars = np.frombuffer(packed, row[SCALARS], lanes, start).copy()
-        scalars[MARK] = 0
-        yield key, packed[:start] + scalars.tobytes() + packed[stop:]
 
 
 def _refit(
     spilled: Iterable[tuple[str, bytes]], before: np.dtype[Any], after: np.dtype[Any], lanes: int
 ) -> Iterator[tuple[str, bytes]]:
-    """Evicted keys, each with so many lanes, with the room for (h, c) that the other rows have, as zeros."""
-    start = _offset(before, HIDDEN, lanes)
-    stop = start + before[HIDDEN].itemsize * lanes
-    zeros = bytes(after[HIDDEN].itemsize * lanes)
+    """Evicted keys, of so many lanes each, without marks, and where it differs with zeros in the room for (h, c)."""
+    zeros = np.zeros((lanes, *after[HIDDEN].shape), after[HIDDEN].base).tobytes()
     for key, packed in spilled:
-        yield key, packed[:start] + zeros + packed[stop:]
+        parts, start = [], 0
+        for name in before.names or ():
+            stop = start + before[name].itemsize * lanes
+            part = packed[start:stop]
+            if name == HIDDEN and before != after:
+                part = zeros
+            elif name == SCALARS:
+                part = _unmarked(np.frombuffer(part, before[name])).tobytes()
+            parts.append(part)
+            start = stop
+        yield key, b"".join(parts)
 
 
-def _offset(row: np.dtype[Any], name: str, lanes: int) -> int:
-    """Where an array of the rows of a key with so many lanes begins when they are packed."""
-    names = row.names or ()
-    return sum(row[other].itemsize for other in names[: names.index(name)]) * lanes
+def _unmarked(scalars: NDArray[Any]) -> NDArray[Any]:
+    """Scalars of lanes that carry nothing of any network."""
+    unmarked = scalars.copy()
+    unmarked[MARK] = 0
+    return unmarked

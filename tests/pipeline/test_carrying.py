@@ -99,6 +99,24 @@ def test_the_network_decides_what_is_rebuilt() -> None:
     assert rows_by_lane(process(carried(0.7), [rest])) != expected
 
 
+@pytest.mark.parametrize("keys_in_memory", [None, 8])
+def test_a_network_that_comes_back_finds_nothing_of_its_own(keys_in_memory: int | None) -> None:
+    """Lanes not heard of under a network of another size are rebuilt, in memory or evicted, once the first is back."""
+    first = STREAM.slice(0, SWAP)
+    engines = [
+        make_engine(make_detector(hidden=hidden, gain=gain, warm_up=20), keys_in_memory=keys_in_memory)
+        for hidden, gain in ((6, 1.0), (9, 0.7), (6, 1.0))
+    ]
+    process(engines[0], cut(first, every(first, 10)))
+    assert carry_state(engines[0], engines[1])
+    assert carry_state(engines[1], engines[2])
+    forgetful = make_engine(make_detector(warm_up=20))
+    forgetful.process(first)
+    forgetful.lanes.slab["scalars"]["network"] = 0
+    rest = STREAM.slice(SWAP, len(STREAM))
+    assert rows_by_lane(process(engines[2], [rest])) == rows_by_lane(process(forgetful, [rest]))
+
+
 def test_lanes_that_do_not_fit_stay_where_they_are() -> None:
     """Another profile, other windows, other fields, or joint lanes in one alone are refused; nothing is loaded."""
     old = make_engine(make_detector(warm_up=20))
