@@ -256,13 +256,19 @@ def test_the_fields_hang_together() -> None:
     assert changed[0] == 301
 
 
-def test_records_at_the_same_time_step_one_by_one() -> None:
-    """Two records of a key at one time, of a field each, are two steps, whether they come in one batch or in two."""
+@pytest.mark.parametrize("is_history", [False, True])
+def test_records_at_the_same_time_step_one_by_one(*, is_history: bool) -> None:
+    """Two records of a key at one time, of a field each, are two steps, whether they come in one batch or in two.
+
+    So they are in a history that comes before a stream, whose records have no position to tell them by.
+    """
     values = np.repeat(np.nan_to_num(plant()), 2, axis=0)
     values[::2, 1:] = np.nan
     values[1::2, 0] = np.nan
     time_us = np.repeat(START_US + INTERVAL_US * np.arange(RECORDS), 2)
     batch = make_batch(["k"] * len(values), time_us, values)
+    if is_history:
+        batch = dataclasses.replace(batch, position=np.full(len(batch), -1))
     cuts: list[Iterable[int]] = [[], range(1, len(batch))]
     outcomes = [process(engine_of(make_joint_detector()), cut(batch, at)) for at in cuts]
     assert rows_by_lane(outcomes[0]) == rows_by_lane(outcomes[1])
