@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from detectors.thresholds import RISK_POINTS
 from pipeline.adapters.bundles import Bundle, load_bundle, shipped_bundle_path
@@ -10,7 +9,8 @@ from pipeline.adapters.bundles.reading import RegistryView
 from pipeline.adapters.bundles.registry import Registry
 from pipeline.cli.champion import ChampionWatch, KnownBundles
 from pipeline.cli.opening import followed_registry
-from pipeline.cli.wiring import make_detector
+from pipeline.cli.wiring import make_detector, require_fields
+from pipeline.cli.workshop import message_format
 from pipeline.config import Config
 from pipeline.errors import BundleError
 from pipeline.service.guard import Guard
@@ -34,8 +34,12 @@ def following(config: Config, bundle: Bundle, log: Log) -> Iterator[KnownBundles
         yield KnownBundles(RegistryView(config.models.registry), [shipped, bundle], log)
         return
 
+    def usable(newer: Bundle) -> None:
+        require_fields(newer, message_format(config).value_fields)
+        require_usable(config, bundle, newer)
+
     watch = ChampionWatch(
-        Registry(url), RegistryView(url), [shipped], bundle, partial(require_usable, config, bundle), log,
+        Registry(url), RegistryView(url), [shipped], bundle, usable, log,
         interval_s=config.models.check_interval.total_seconds(),
     )  # fmt: skip
     watch.start()

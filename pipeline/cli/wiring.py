@@ -1,6 +1,6 @@
 """From a configuration to running parts: the detector, engines and their place on disk."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -74,8 +74,8 @@ def make_detector(config: Config, bundle: Bundle) -> Detector:
     """The detector of a profile and a bundle, with the thresholds that the risk asks for.
 
     Raises:
-        BundleError: no calibration for the profile, or a network of another make.
-        ConfigError: windows that do not go with a joint network.
+        BundleError: no calibration for the profile, a network of another make, or a joint one with windows that do not
+            go with it.
     """
     _require_normaliser(bundle)
     profile = config.detector.profile
@@ -90,13 +90,27 @@ def make_detector(config: Config, bundle: Bundle) -> Detector:
         decision = make_decision(table, config.detector.risk, **decision_rules(config))
         windows = window_spec(config)
         if bundle.network.is_joint and isinstance(windows, CountWindows) and windows.hop > 1:
-            raise ConfigError(
-                f"[windows] hop: found {windows.hop} records with a joint network; expected 1, or windows by event "
-                "time: fields that miss a value would no longer step together"
+            raise BundleError(
+                f"bundle {bundle.short_id}: found a joint network with [windows] hop = {windows.hop} records; expected "
+                "1, or windows by event time: fields that miss a value would no longer step together"
             )
         return Detector(bundle.network, keep_window(PROFILES[profile], windows), decision, table)
     except (TypeError, ValueError) as exc:
         raise BundleError(f"bundle {bundle.short_id}, profile {profile!r}: {exc}") from exc
+
+
+def require_fields(bundle: Bundle, fields: Sequence[str]) -> None:
+    """Refuse a joint network that was fitted for other fields than a record has.
+
+    Raises:
+        BundleError: it was.
+    """
+    fitted = bundle.network.fields
+    if fitted and sorted(fitted) != sorted(fields):
+        raise BundleError(
+            f"bundle {bundle.short_id}: found a joint network of {', '.join(fitted)}; expected one of "
+            f"{', '.join(fields)}, as records have them, or one that streams share"
+        )
 
 
 def _require_normaliser(bundle: Bundle) -> None:

@@ -80,14 +80,18 @@ def require_usable(bundle: "Bundle", given: dict[str, Any]) -> None:
     """Refuse a bundle that a service with this configuration could not start with.
 
     Raises:
-        BundleError: no calibration for the profile, or trained with another normaliser.
+        BundleError: no calibration for the profile, trained with another normaliser, or a joint network of other fields
+            than the configuration names.
     """
     from pipeline.cli.kernels import use_kernel_cache
 
     use_kernel_cache()
-    from pipeline.cli.wiring import make_detector
+    from pipeline.cli.wiring import make_detector, require_fields
 
-    make_detector(config_of(given), bundle)
+    config = config_of(given)
+    make_detector(config, bundle)
+    if config.source.value_fields is not None:
+        require_fields(bundle, config.source.value_fields)
 
 
 def act_of(given: dict[str, Any]) -> "Act":

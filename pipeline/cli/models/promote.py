@@ -21,7 +21,8 @@ from pipeline.cli.models.options import act_of, acting_options, open_registry, r
 def command(bundle: str, *, expected: str | None, despite_hold: bool, **given: Any) -> None:
     """Make a bundle the champion.
 
-    ID is the beginning of its id. It is read and checked to the byte before, and must go with the configured profile.
+    ID is the beginning of its id. It is read and checked to the byte before, and must go with the configured profile
+    and, if it is for several fields together, with the fields that the configuration names.
     Whoever starts with detector.bundle = "champion" from now on scores with it.
     """
     from pipeline.adapters.bundles.history import short

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.cli.evaluate.running import ConfiguredEngines
+from pipeline.cli.evaluate.running import ConfiguredEngines, fields_of
 from pipeline.cli.kernel_loading import load_kernels
 from pipeline.cli.opening import open_bundle
 from pipeline.cli.screen import Screen
@@ -140,6 +140,6 @@ class Kernels:
         needed = changed.get("detector.profile"), changed.get("windows.kind")
         if needed in self._ready:
             return
-        with self._engines(changed)("", ("one", "other")) as engine:  # two, so that joint lanes find theirs as well
+        with self._engines(changed)("", fields_of(self._engines.base)) as engine:
             load_kernels(engine, screen, self._directory)
         self._ready.add(needed)

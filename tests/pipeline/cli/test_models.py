@@ -11,7 +11,7 @@ from pipeline.adapters.bundles.registry import Registry
 from pipeline.cli import run
 from pipeline.cli.models.facts import differences, distances, flat, loss_of, thresholds
 from tests.pipeline.adapters.bundles.bench import NOON, act, example
-from tests.pipeline.cli.bundles import variant
+from tests.pipeline.cli.bundles import joint_variant, variant
 from tests.pipeline.cli.samples import write_stream
 
 SHIPPED = "048da98f89d04e9f"
@@ -156,6 +156,21 @@ def test_a_bundle_that_cannot_serve_is_not_promoted(models: Shell, tmp_path: Pat
     models("promote", models.out.split()[0], status=2)
     assert "found it trained with another normaliser (clip_after, clip_sd" in models.err
     assert "memory=2000.0" in models.err
+
+
+def test_a_joint_network_of_other_fields_than_are_named_is_not_promoted(models: Shell, tmp_path: Path) -> None:
+    """Where the configuration names fields, a joint network must be for these; where it names none, it may be."""
+    save_bundle(joint_variant(("flow", "power")), tmp_path / "joint")
+    models("add", "joint")
+    bundle = models.out.split()[0]
+    (tmp_path / "driftline.toml").write_text('[source]\nvalue_fields = ["flow", "heat"]\n')
+    models("promote", bundle, status=2)
+    assert "found a joint network of flow, power; expected one of flow, heat, as records have them" in models.err
+    assert "flow, power" in models("show", bundle)
+    (tmp_path / "driftline.toml").write_text('[source]\nvalue_fields = ["power", "flow"]\n')
+    models("promote", bundle)
+    (tmp_path / "driftline.toml").unlink()
+    assert "is champion already" in models("promote", bundle)
 
 
 def test_the_registry_is_the_one_configured(models: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ from pipeline.config import Config, load_config
 from pipeline.records import Place
 from pipeline.service.outputs import send_outputs
 from pipeline.service.plan import Topics
-from tests.chaos.records import make_records
+from tests.chaos.records import INTERVAL_MS, make_records
 from tests.chaos.service import Names, Serving, write_config
 from tests.kafka_broker import create_topic, read_committed, read_to_end, send
 from tests.pipeline.adapters.bundles.bench import act
-from tests.pipeline.cli.bundles import variant
+from tests.pipeline.cli.bundles import joint_variant, variant
 from tests.pipeline.cli.test_serve import PARTITIONS, _drain
 from tests.pipeline.service.fakes import MemoryLog, MemoryOutbox, Stored, Trap
 
@@ -75,20 +75,38 @@ def _expected(
     }
 
 
-def test_a_newer_champion_is_gone_over_to_at_one_offset(bootstrap: str, tmp_path: Path) -> None:
-    """Two workers, one of them killed behind the swap: what readers see is what an engine with those swaps says."""
+def _with_two_fields(records: Iterable[tuple[int, bytes, bytes]]) -> Iterator[tuple[int, bytes, bytes]]:
+    """The records with a field that follows the other one, and is not there now and then."""
+    for partition, key, value in records:
+        fields = json.loads(value)
+        if int(fields["time"]) // INTERVAL_MS % 7:
+            fields["load"] = round(3 * fields["value"] + 0.01 * (int(fields["time"]) // INTERVAL_MS % 13), 6)
+        yield partition, key, json.dumps(fields).encode()
+
+
+@pytest.mark.parametrize("fields", [("value",), ("load", "value")], ids=["shared", "joint"])
+def test_a_newer_champion_is_gone_over_to_at_one_offset(
+    bootstrap: str, tmp_path: Path, fields: tuple[str, ...]
+) -> None:
+    """Two workers, one of them killed behind the swap: what readers see is what an engine with those swaps says.
+
+    With two fields, the newer champion is a joint network for them.
+    """
     registry = Registry(str(tmp_path / "models"))
-    bundles = [variant(), variant(gain=0.8, seed=2)]
+    bundles = [variant(), variant(gain=0.8, seed=2) if len(fields) == 1 else joint_variant(fields)]
     first, second = (registry.publish(bundle, act()) for bundle in bundles)
     registry.promote(first, act())
     name = Names.of(f"run-{uuid.uuid4().hex[:8]}", f"in-{uuid.uuid4().hex[:8]}")
     create_topic(bootstrap, name.input, PARTITIONS, {})
     file = write_config(
         tmp_path / "c.toml", bootstrap, name, detector={"bundle": "champion"},
-        models={"registry": str(tmp_path / "models"), "check_interval": "200ms"}, kafka={"session_timeout": "3s"},
-        log={"repeat_interval": "0s"},
+        models={"registry": str(tmp_path / "models"), "check_interval": "200ms", "rollback": len(fields) == 1},
+        kafka={"session_timeout": "3s"}, log={"repeat_interval": "0s"},
+        source={"value_fields": [*reversed(fields)]},  # the network has them in another order
     )  # fmt: skip
     records = list(make_records(6000, 8, PARTITIONS, 9, garbage=0.0))
+    if len(fields) > 1:
+        records = list(_with_two_fields(records))
     service = Serving(file, tmp_path / "log", "--workers", "2")
     service.wait_until_ready()
     send(bootstrap, name.input, records[:4000])
