@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from pipeline.cli.commands import Command, option
+from pipeline.cli.reading import reading_options, source_keys
 from pipeline.config import Config, Given, environment, load_config
 
 _EXAMPLES = """\
@@ -20,27 +21,13 @@ Examples:
   driftline replay today.parquet --warm-from fleet.lanes
       The same for a replay, which also takes the history itself.
 """
-_READ, _DETECT, _RUN = "What to read", "How to judge", "How to run"
+_DETECT, _RUN = "How to judge", "How to run"
 _DEFAULTS = Config()
 
 
 @click.command("warm", cls=Command, epilog=_EXAMPLES)
 @click.argument("history", nargs=-1, required=True)
-@option("--time-field", group=_READ, metavar="NAME", help="Column of event times.  [default: found out]")
-@option(
-    "--value-fields",
-    group=_READ,
-    metavar="NAMES",
-    help="Columns of numbers, separated by commas.  [default: all]",
-)
-@option(
-    "--key-field", group=_READ, metavar="NAME", help="Column that tells streams apart.  [default: each file is one]"
-)
-@option(
-    "--time-unit", group=_READ, metavar="UNIT", help="auto, iso, or epoch numbers in s, ms, us or ns.  [default: auto]"
-)
-@option("--from", "from_", group=_READ, metavar="TIME", help="First event time: ISO 8601 (UTC) or epoch number.")
-@option("--to", group=_READ, metavar="TIME", help="Event time to stop before.")
+@reading_options
 @option(
     "--profile",
     group=_DETECT,
@@ -98,10 +85,7 @@ def command(history: tuple[str, ...], file: Path | None, **given: Any) -> int:
 
 def _overrides(given: dict[str, Any]) -> dict[str, Given]:
     """Options that are keys of the configuration, by dotted key."""
-    keys = {"detector": ("profile", "bundle"), "source": ("time_field", "value_fields", "key_field", "time_unit")}
-    return {
-        f"{section}.{key}": Given(f"--{key.replace('_', '-')}", given[key])
-        for section, names in keys.items()
-        for key in names
-        if given[key] is not None
+    options = {
+        f"detector.{key}": Given(f"--{key}", given[key]) for key in ("profile", "bundle") if given[key] is not None
     }
+    return options | source_keys(given)

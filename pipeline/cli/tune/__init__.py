@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from pipeline.cli.commands import Command, option
+from pipeline.cli.reading import READ, reading_options
 from pipeline.config import Config, environment, load_config
 
 _EXAMPLES = """\
@@ -24,51 +25,36 @@ Examples:
   driftline tune plant.parquet --key-field sensor --fix profile=dense
       Everything but the profile, which is held.
 """
-_READ, _WANT, _SEARCH = "What to read", "What is wanted", "What to search"
+_WANT, _SEARCH = "What is wanted", "What to search"
 _WRITE, _RUN = "What to write", "How to run"
 _DEFAULTS = Config()
 
 
 @click.command("tune", cls=Command, epilog=_EXAMPLES)
 @click.argument("history")
-@option("--time-field", group=_READ, metavar="NAME", help="Column of event times.  [default: found out]")
-@option(
-    "--value-fields",
-    group=_READ,
-    multiple=True,
-    metavar="NAMES",
-    help="Columns of numbers, separated by commas; may be repeated.  [default: all]",
-)
-@option(
-    "--key-field", group=_READ, metavar="NAME", help="Column that tells streams apart.  [default: each file is one]"
-)
-@option(
-    "--time-unit", group=_READ, metavar="UNIT", help="auto, iso, or epoch numbers in s, ms, us or ns.  [default: auto]"
-)
-@option("--from", "from_", group=_READ, metavar="TIME", help="First event time: ISO 8601 (UTC) or epoch number.")
-@option("--to", group=_READ, metavar="TIME", help="Event time to stop before.")
+@reading_options
 @option(
     "--labels",
-    group=_READ,
+    group=READ,
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Known anomalies, as `driftline replay` takes them.",
 )
 @option(
     "--labelled",
-    group=_READ,
+    group=READ,
     is_flag=True,
     help="HISTORY has labels: a checkout of NAB, or files with a column of labels, as `driftline evaluate` takes them.",
 )
 @option(
     "--label-field",
-    group=_READ,
+    group=READ,
     metavar="NAME",
     help="With --labelled: column of labels.  [default: label, is_anomaly or anomaly]",
 )
 @option(
     "--interval",
-    group=_READ,
+    group=READ,
     default="1min",
     metavar="TIME",
     help="With --labelled: from row to row, without times.  [default: 1min]",

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from pipeline.cli.reading import source_keys
 from pipeline.config import Config, Given
 from pipeline.errors import ConfigError, nearest
 from pipeline.tuning.space import key_of, parse_search
@@ -16,14 +17,9 @@ def overrides(given: dict[str, Any]) -> dict[str, Given]:
     Raises:
         ConfigError: a setting to hold that is none.
     """
-    options = {
-        f"{section}.{key}": Given(f"--{key.replace('_', '-')}", given[key])
-        for section, keys in {"detector": ("bundle",), "source": ("time_field", "key_field", "time_unit")}.items()
-        for key in keys
-        if given[key] is not None
-    }
-    if given["value_fields"]:
-        options["source.value_fields"] = Given("--value-fields", ",".join(given["value_fields"]))
+    options = source_keys(given)
+    if given["bundle"] is not None:
+        options["detector.bundle"] = Given("--bundle", given["bundle"])
     held = [*given["fix"], *([f"profile={given['profile']}"] if given["profile"] is not None else [])]
     for text in held:
         name, equals, value = text.partition("=")
