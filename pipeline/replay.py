@@ -103,7 +103,7 @@ class _Run:
         """Take over what an engine that is done leaves behind."""
         self.done.append(name)
         self.finished += engine.counts
-        self.lanes += engine.lanes.keys_seen * engine.lanes.fields
+        self.lanes += engine.lanes.keys_seen * len(engine.lane_names)
         self.evictions += engine.lanes.evictions
         self.returns += engine.lanes.returns
         self.with_past += engine.lanes.with_past

@@ -14,6 +14,7 @@ from detectors.minifloat import decode
 from detectors.network import HORIZONS, Network
 from pipeline.carrying import carry_state
 from pipeline.engine import PartitionEngine
+from pipeline.records import JOINT
 from tests.detectors.test_groups import (
     BATCH,
     FIELDS,
@@ -27,8 +28,8 @@ from tests.detectors.test_groups import (
 from tests.fakes import INTERVAL_US, START_US, cut, every, make_batch, make_detector, process, seasonal
 
 BEFORE = 300
-SAME_ROW = 18
-"""Cells of a joint network whose (h, c) take as much room as three of a shared one of six."""
+SAME_ROW = 24
+"""Cells of a joint network whose (h, c) take as much room as those of a shared one of six in the four rows of a key."""
 
 
 def _shared(hidden: int = 6, gain: float = 1.0, profile: str = "balanced") -> Detector:
@@ -149,6 +150,7 @@ def test_one_lane_that_was_elsewhere_is_enough() -> None:
     values[200:210, [0, 2]] = np.nan
     batch = make_batch(["k"] * len(values), time_us, values)
     told = []
+    assert engine_of(_shared()).lanes.row_type == engine_of(make_joint_detector(hidden=SAME_ROW)).lanes.row_type
     for forget in (False, True):
         engine = engine_of(make_joint_detector(hidden=SAME_ROW))
         engine.process(batch.slice(0, 200))
@@ -159,6 +161,28 @@ def test_one_lane_that_was_elsewhere_is_enough() -> None:
             engine.lanes.slab["scalars"]["network"] = 0
         told.append(rows_by_lane([engine.process(batch.slice(210, BEFORE))]))
     assert told[0] == told[1]
+
+
+def test_the_joint_lane_sleeps_under_a_joint_network_and_goes_on_behind_it() -> None:
+    """A joint network has no verdict for it; a shared one that is back finds it as it was, and it warms up no more."""
+    values, time_us = _plant("nothing"), START_US + INTERVAL_US * np.arange(BEFORE + 2)
+    batch = make_batch(["k"] * len(values), time_us, values)
+    engine = engine_of(make_detector(warm_up=20, threshold=9.0))
+    assert engine.lane_names == (*FIELDS, JOINT)
+    before = rows_by_lane([engine.process(batch.slice(0, 150))])
+    (points,) = engine.lanes.slab["scalars"]["points"][3:4].tolist()
+    engine = _swapped(engine, make_joint_detector())
+    assert engine.lane_names == FIELDS
+    meanwhile = rows_by_lane([engine.process(batch.slice(150, 250))])
+    engine = _swapped(engine, make_detector(warm_up=20, threshold=9.0))
+    table = engine.process(batch.slice(250, BEFORE)).verdicts[0]
+    assert ("k", JOINT) in before
+    assert {field for _, field in meanwhile} == {*FIELDS}
+    mine = table.field == len(FIELDS)
+    assert mine.sum() > 10
+    assert np.isfinite(table.score[mine]).all()
+    assert engine.lanes.slab["scalars"]["points"][3] == points + mine.sum()
+    assert points > 20
 
 
 def test_an_equal_joint_network_is_not_a_swap_and_one_of_other_names_is() -> None:
