@@ -300,6 +300,14 @@ def _block_at(rows, start):
 
 
 @compiled
+def _advance_rows(hidden, rows, plan, weights, work):
+    """One LSTM step and read-out for the lanes of a block, in place."""
+    _advance_block(hidden, rows, plan, weights, work, work.inputs)
+    for i in range(len(rows)):
+        read_out(work.inputs[i], work.h[plan.layers - 1, i], weights.head, weights.head_bias, work.out[i])
+
+
+@compiled
 def _advance_groups(hidden, groups, joint, rows, start, plan, weights, work):
     """One LSTM step for the keys of a block of groups, and the read-out for each of their points, in place."""
     _advance_block(hidden, groups.keys[: groups.number[0]], plan, weights, work, groups.inputs)
@@ -379,10 +387,7 @@ def walk(
             )  # fmt: skip
             verdicts.level[n] = work.inputs[i, 0]
         if joint is None:
-            _advance_block(hidden, rows[start:end], plan, weights, work, work.inputs)
-            for i in range(end - start):
-                h = work.h[layers - 1, i]
-                read_out(work.inputs[i], h, weights.head, weights.head_bias, work.out[i])
+            _advance_rows(hidden, rows[start:end], plan, weights, work)
         else:
             lay_out(rows, start, joint, work.inputs, groups)
             _advance_groups(hidden, groups, joint, rows, start, plan, weights, work)
