@@ -23,7 +23,7 @@ from pipeline.cli.opening import CHAMPION, SHIPPED, open_bundle
 from pipeline.cli.screen import Screen
 from pipeline.cli.signals import StopRequest
 from pipeline.cli.version import driftline_version
-from pipeline.cli.wiring import engine_maker, make_detector
+from pipeline.cli.wiring import engine_maker, make_detector, require_fields
 from pipeline.config import Config, config_hash
 from pipeline.episodes import iso_time
 from pipeline.errors import ConfigError, InputError, StoppedError
@@ -98,6 +98,8 @@ def judge(request: Request, config: Config, screen: Screen, *, kernels: Path) ->
     history = open_history(
         request.sources, config, screen, from_us=request.from_us, end_us=request.to_us, option="HISTORY"
     )
+    for bundle in (champion, challenger):
+        require_fields(bundle, history.fields)
     labels = None if request.labels is None else read_labels(request.labels)
     stop = StopRequest()
     with stop:
