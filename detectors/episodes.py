@@ -18,6 +18,8 @@ from detectors.normalise import CLIP_AFTER
 NOTHING, OPENED, WORSENED, CLOSED, CLOSED_AS_LEVEL_SHIFT = range(5)
 """What a point did to its lane's episode."""
 LONGEST_REST = 32_000
+LEAST_RATE = 1e-300
+"""Of false alarms per point: lower ones count as this, which is rarer than any table goes."""
 FAR_LEVEL = 2.8
 """Normalised level, asinh of standard deviations from the mean, that is far outside: a little over 8 of them."""
 
@@ -26,7 +28,9 @@ class Decision(NamedTuple):
     """How scores become verdicts; as the kernel takes it."""
 
     log_ages: NDArray[np.float64]  # (A,) log10 of points seen, rising
-    thresholds: NDArray[np.float64]  # (A,) threshold of a lane of that age; between ages it is interpolated
+    log_rates: NDArray[np.float64]  # (R,) log10 of false alarms per point, rising; a single one is that of every lane
+    thresholds: NDArray[np.float64]  # (A, R) of a lane of that age and rate; between them it is interpolated
+    rate_per_us: float  # false alarms per microsecond of a lane, where its rate per point follows from its interval
     warm_up: int = 150  # points before a lane may be flagged
     rest: int = 120  # points after an alert during which only a clearly worse one is reported
     margin: float = 0.3  # of score, that makes an alert clearly worse
@@ -38,15 +42,31 @@ class Decision(NamedTuple):
 
 
 @compiled
-def threshold_of(decision, points):
-    """Threshold of a lane that has seen so many points."""
-    ages, thresholds = decision.log_ages, decision.thresholds
-    age = math.log10(max(points, 1))
+def _place(knots, at):
+    """(i, share) of the way from knot i to the next at which `at` lies; beyond the outermost knots it is held."""
     i = 0
-    while i < len(ages) - 2 and age >= ages[i + 1]:
+    while i < len(knots) - 2 and at >= knots[i + 1]:
         i += 1
-    along = min(max((age - ages[i]) / (ages[i + 1] - ages[i]), 0.0), 1.0)
-    return thresholds[i] + (thresholds[i + 1] - thresholds[i]) * along
+    return i, min(max((at - knots[i]) / (knots[i + 1] - knots[i]), 0.0), 1.0)
+
+
+@compiled
+def threshold_of(decision, points, interval_us):
+    """Threshold of a lane that has seen so many points, at its sampling interval so far.
+
+    With a rate per time, the points of a lane bear the alarms of the time between them. A lane whose interval is not
+    known yet, 0, has the threshold of the lowest rate.
+    """
+    thresholds = decision.thresholds
+    i, along = _place(decision.log_ages, math.log10(max(points, 1)))
+    if len(decision.log_rates) == 1:
+        younger, older = thresholds[i, 0], thresholds[i + 1, 0]
+    else:
+        log_rate = math.log10(max(decision.rate_per_us * np.float64(interval_us), LEAST_RATE))
+        j, across = _place(decision.log_rates, log_rate)
+        younger = thresholds[i, j] + (thresholds[i, j + 1] - thresholds[i, j]) * across
+        older = thresholds[i + 1, j] + (thresholds[i + 1, j + 1] - thresholds[i + 1, j]) * across
+    return younger + (older - younger) * along
 
 
 @compiled

@@ -404,7 +404,7 @@ def walk(
                 lanes.segment_moments[row], lanes.segment_energy[row], segment, work.derived[i], work.ages
             )
             verdicts.segment[n] = energy if lane.points >= decision.warm_up else np.nan
-            threshold = threshold_of(decision, lane.points)
+            threshold = threshold_of(decision, lane.points, lane.interval_us)
             flagged_before = lane.episode_points
             flagged, event, episode = False, NOTHING, np.int64(-1)
             if lane.points >= decision.warm_up:

@@ -31,12 +31,14 @@ from detectors.normalise import (
     update_moments,
 )
 from detectors.novelty import forget, is_uncommon, mean_weight, novelty, remember, remembered
-from detectors.thresholds import RISK_POINTS, Rates, fixed_decision
+from detectors.thresholds import RISK_POINTS, Rates, fixed_decision, linear_decision, rates_of
 
 GENERATION = 4000
 """Points after which the older of two generations of raw scores is forgotten."""
 TAIL_SIZE = 64
 """Distinct raw scores kept on each side of a generation: ranks are exact up to a risk of 10 per 1,000 points."""
+LOG_RATES = (-9.0, -2.0)
+"""log10 of the lowest and highest false alarms per point: ranks tell no higher one, and nobody waits for a lower."""
 LARGEST_SCORE = 1e6
 """A larger raw score counts as this one."""
 
@@ -124,18 +126,21 @@ def ranked_rates(verdicts: Verdicts) -> Rates:
     )
 
 
-def rank_decision(risk: float, **rules: float) -> Decision:
-    """The decision rule for a risk: expected false alarms per 1,000 points of a lane.
+def rank_decision(risk: float | None = None, *, risk_per_day: float | None = None, **rules: float) -> Decision:
+    """The decision rule for a risk, given in one of two ways.
 
     Args:
-        risk: also the share of points, in thousandths, that score as high by chance.
+        risk: expected false alarms per 1,000 points of a lane: also the share of points, in thousandths, that score as
+            high by chance.
+        risk_per_day: expected false alarms per lane and day, by the sampling interval of each lane.
         rules: other fields of `Decision`.
 
     Raises:
-        ValueError: the risk is not positive, or a rule is unknown.
+        ValueError: none or both of the risks, one that is not positive, or an unknown rule.
     """
-    if not 0 < risk < np.inf:
-        raise ValueError(f"found a risk of {risk}, expected a positive number of false alarms per 1,000 points")
+    _, rate_per_us = rates_of(risk, risk_per_day)
+    if risk is None:
+        return linear_decision(rate_per_us, LOG_RATES, **rules)
     return fixed_decision(math.log10(RISK_POINTS / risk), **rules)
 
 
@@ -194,7 +199,7 @@ def _judge(lanes, decision, rows, time_us, values, positions, raws, verdicts):
         speaks = not math.isnan(raws[n])
         # a detector that began to speak later than the lane is as young as what it said: it has a warm-up of its own
         score = _rank(raw, taken, tails, counts, means) if speaks and taken + FRAME_AFTER >= decision.warm_up else 0.0
-        threshold = threshold_of(decision, lane.points)
+        threshold = threshold_of(decision, lane.points, lane.interval_us)
         flagged_before = lane.episode_points
         flagged, event, episode = False, NOTHING, np.int64(-1)
         if lane.points >= decision.warm_up:

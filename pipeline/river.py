@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Feature = base.typing.FeatureName
 
 _FIRST_LANES = 1
+_OLD_POINTS = 1_000_000
 
 
 class _Points(NamedTuple):
@@ -51,6 +52,7 @@ class Driftline(base.AnomalyDetector):
         bundle: weights and thresholds: 'shipped', or the folder of a bundle.
         risk: expected false alarms per 1,000 points of a lane. It sets `threshold`, and thereby what counts as a clear
             incident.
+        risk_per_day: the same per lane and day, by the distance of the records in time; in place of `risk`, if given.
         warm_up: points before a lane is scored.
         time: feature that holds the event time, in seconds since 1970 or as a datetime (without a zone: UTC); it is
             no lane. A record that is not later than the newest of a lane is late there: not scored and not learned.
@@ -83,6 +85,7 @@ class Driftline(base.AnomalyDetector):
         warm_up: int = 150,
         time: str | None = None,
         interval_s: float = 300.0,
+        risk_per_day: float | None = None,
     ) -> None:
         if not 0 < interval_s < math.inf:
             raise ValueError(f"found interval_s={interval_s!r}; expected a positive number of seconds")
@@ -92,7 +95,8 @@ class Driftline(base.AnomalyDetector):
         self.warm_up = warm_up
         self.time = time
         self.interval_s = interval_s
-        self._detector, self._bundle_id = _open_detector(profile, bundle, risk, warm_up)
+        self.risk_per_day = risk_per_day
+        self._detector, self._bundle_id = _open_detector(profile, bundle, risk, risk_per_day, warm_up)
         self._lanes: dict[Feature, int] = {}
         self._learned = 0
         self._slab = _allocate(self._detector, _FIRST_LANES)
@@ -102,8 +106,15 @@ class Driftline(base.AnomalyDetector):
 
     @property
     def threshold(self) -> float:
-        """Score from which the point of an old lane is an alarm at this risk; a young lane needs a higher one."""
-        return float(self._detector.decision.thresholds[-1])
+        """Score from which the point of an old lane is an alarm at this risk; a young lane needs a higher one.
+
+        With a risk per day it is that of the lane with the most points, at its interval so far.
+        """
+        from detectors.episodes import threshold_of
+
+        scalars = self._slab["scalars"]
+        learnt_us = scalars["interval_us"][scalars["points"].argmax()]
+        return float(threshold_of(self._detector.decision, _OLD_POINTS, learnt_us or np.float32(self.interval_s * 1e6)))
 
     def score_one(self, x: Mapping[Any, Any]) -> float:
         """How unlike its own past a record, numbers by feature, is; 0 while its lanes are warming."""
@@ -195,7 +206,7 @@ class Driftline(base.AnomalyDetector):
             ValueError: the bundle of that name is another one by now.
         """
         self.__dict__.update(state)
-        self._detector, found = _open_detector(self.profile, self.bundle, self.risk, self.warm_up)
+        self._detector, found = _open_detector(self.profile, self.bundle, self.risk, self.risk_per_day, self.warm_up)
         if found != self._bundle_id:
             raise ValueError(f"bundle {self.bundle!r}: found {found[:16]}; expected {self._bundle_id[:16]}, as saved")
         self._ahead = _allocate(self._detector, _FIRST_LANES)
@@ -220,7 +231,9 @@ def _combine(scores: list[float]) -> float:
 
 
 @lru_cache(maxsize=16)
-def _open_detector(profile: str, bundle: str, risk: float, warm_up: int) -> "tuple[Detector, str]":
+def _open_detector(
+    profile: str, bundle: str, risk: float, risk_per_day: float | None, warm_up: int
+) -> "tuple[Detector, str]":
     """(detector, id of its bundle); shared by all estimators of the same parameters, since it has no state."""
     use_cache_for_these_sources(user_cache_dir(environment()))  # before any compiled function is imported
     from detectors.detector import Detector
@@ -239,7 +252,8 @@ def _open_detector(profile: str, bundle: str, risk: float, warm_up: int) -> "tup
     if opened.network.is_joint:
         fields = ", ".join(opened.network.fields)
         raise ValueError(f"bundle {opened.short_id}: found a joint network of {fields}; expected one that lanes share")
-    decision = make_decision(ThresholdTable(**tables[profile]), risk, warm_up=warm_up)
+    asked = {"risk": risk} if risk_per_day is None else {"risk_per_day": risk_per_day}
+    decision = make_decision(ThresholdTable(**tables[profile]), **asked, warm_up=warm_up)
     return Detector(opened.network, PROFILES[profile], decision), opened.manifest.id
 
 

@@ -21,7 +21,7 @@ class RunFacts:
         fields: names of the fields scored.
         detector, options: kind of what scored them, and its hyper-parameters.
         profile, bundle: of the LSTM, the bundle by its id; None for baselines.
-        risk: expected false alarms per 1,000 points of a lane.
+        risk, risk_per_day: expected false alarms per 1,000 points of a lane, or per lane and day; the other is None.
         config_hash: of everything that alters verdicts.
         bytes_per_lane: of state.
         warm_from: what the keys could begin with; None for nothing.
@@ -36,7 +36,8 @@ class RunFacts:
     options: dict[str, Any]
     profile: str | None
     bundle: str | None
-    risk: float
+    risk: float | None
+    risk_per_day: float | None
     config_hash: str
     bytes_per_lane: int
     warm_from: dict[str, Any] | None = None
@@ -83,6 +84,7 @@ def summarise(
         "profile": facts.profile,
         "bundle": facts.bundle,
         "risk": facts.risk,
+        "risk_per_day": facts.risk_per_day,
         "config_hash": facts.config_hash,
         "bytes_per_lane": facts.bytes_per_lane,
         "state_bytes": result.state_bytes,

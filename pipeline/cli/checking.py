@@ -10,6 +10,7 @@ from rich.text import Text
 
 from pipeline.adapters.kafka.connection import KafkaSettings, client_options
 from pipeline.adapters.kafka.topics import TopicAdmin
+from pipeline.adapters.report.header import brief_risk
 from pipeline.cli import check_kafka, check_state
 from pipeline.cli.check_kafka import Inputs, Told
 from pipeline.cli.detecting import require_lstm
@@ -106,7 +107,8 @@ def _configuration(config: Config, found: _Found) -> Iterator[Told]:
 def _bundle(config: Config, scratch: Path, found: _Found) -> Iterator[Told]:
     bundle = open_bundle(config)
     found.workshop = EngineWorkshop(config, bundle, scratch)
-    yield "ok", f"{bundle.short_id}, profile {config.detector.profile}, risk {config.detector.risk:g}"
+    risk = brief_risk(config.detector.risk, config.detector.risk_per_day)
+    yield "ok", f"{bundle.short_id}, profile {config.detector.profile}, risk {risk}"
     if (lanes := found.workshop.lanes) is not None:
         yield "ok", f"new keys begin with {lanes.path}: {lanes.making.keys} keys of {lanes.run.source}, {lanes.id}"
 

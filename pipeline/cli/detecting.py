@@ -41,9 +41,9 @@ def choose_detector(config: Config) -> Chosen:
     if kind == LSTM:
         bundle = open_bundle(config)
         return Chosen(make_detector(config, bundle), bundle.short_id)
-    ranking = TailRank(
-        rank_decision(config.detector.risk, **decision_rules(config)), kept_window(PROFILES["balanced"].window, config)
-    )
+    asked = config.detector
+    decision = rank_decision(asked.risk, risk_per_day=asked.risk_per_day, **decision_rules(config))
+    ranking = TailRank(decision, kept_window(PROFILES["balanced"].window, config))
     if kind.startswith(RIVER):
         # slow to import, and of use here alone
         from pipeline.adapters.river_detectors import make_river_detector

@@ -67,4 +67,5 @@ def make_guard(config: Config, bundle: Bundle, bundles: KnownBundles) -> Guard |
     """Who watches over newer bundles; None where there are none, or nobody is to."""
     if not isinstance(bundles, ChampionWatch) or not config.models.rollback:
         return None
-    return Guard(bundle.short_id, Probation(allowed=config.detector.risk / RISK_POINTS), bundles.leave)
+    # a risk per day allows what the interval of each lane makes of it: then the usual rate alone is gone by
+    return Guard(bundle.short_id, Probation(allowed=(config.detector.risk or 0.0) / RISK_POINTS), bundles.leave)

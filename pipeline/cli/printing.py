@@ -14,6 +14,7 @@ from pipeline.adapters.files import FileSource
 from pipeline.adapters.kafka.source import TopicSource
 from pipeline.adapters.outputs import ANOMALIES, VERDICTS
 from pipeline.adapters.report.episodes import Episode, read_episodes
+from pipeline.adapters.report.header import brief_risk
 from pipeline.cli.session import REPORT, SUMMARY, Replayed
 from pipeline.records import JOINT, Severity
 from pipeline.summary import SEVERITIES
@@ -22,6 +23,7 @@ from pipeline.wording import brief, duration, whole
 WORST = 10
 EXPLAINED = 3
 """Of the worst episodes, as many as are told why."""
+RISKS = ("risk", "risk_per_day")
 NAB_NAMES = {"reward_low_FP_rate": "few false alarms", "reward_low_FN_rate": "few misses"}
 
 
@@ -124,7 +126,7 @@ def _what_was_found(summary: dict[str, Any], episodes: list[Episode]) -> list[tu
         ("Records", f"{whole(consumed)}" + (f" = {fates}" if fates else "")),
         ("Speed", f"{whole(summary['points_per_s'])} points/s, {duration(summary['run_time_s'])}"),
         ("Streams", f"{whole(summary['lanes'])}, {whole(summary['bytes_per_lane'])} bytes each"),
-        ("Detector", f"{_what_scored(summary)}, risk {brief(summary['risk'])}"),
+        ("Detector", f"{_what_scored(summary)}, risk {brief_risk(summary['risk'], summary['risk_per_day'])}"),
         ("Episodes", f"{whole(len(episodes))}" + (f": {', '.join(by_grade)}" if by_grade else "")),
     ]
     if (warm := summary.get("warm_from")) is not None:
@@ -214,8 +216,8 @@ def _where(out: Path) -> list[tuple[str, str]]:
 
 def print_next(console: Console, summary: dict[str, Any]) -> None:
     """Options that are worth a try after this replay."""
-    risk = summary["risk"]
-    rows = [("Try next", f"--risk {brief(risk / 2)} for fewer alarms, --risk {brief(risk * 2)} for more")]
+    option, risk = next((f"--{name.replace('_', '-')}", summary[name]) for name in RISKS if summary[name] is not None)
+    rows = [("Try next", f"{option} {brief(risk / 2)} for fewer alarms, {option} {brief(risk * 2)} for more")]
     if "evaluation" not in summary:
         rows.append(("", "--labels FILE, a table of key, start and end of known incidents, to be judged by them"))
     print_pairs(console, rows)

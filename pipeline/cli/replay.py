@@ -73,6 +73,12 @@ _DEFAULTS = Config()
     help=f"Expected false alarms per 1,000 points of a stream.  [default: {_DEFAULTS.detector.risk}]",
 )
 @option(
+    "--risk-per-day",
+    group=_DETECT,
+    metavar="NUMBER",
+    help="The same per stream and day instead, by the sampling interval of each stream.",
+)
+@option(
     "--labels", group=_DETECT, type=click.Path(path_type=Path), metavar="FILE", help="Known anomalies, to be judged by."
 )
 @option(
@@ -157,7 +163,7 @@ def command(source: str, **given: Any) -> int:
 
 def _overrides(given: dict[str, Any]) -> dict[str, Given]:
     """Options that are keys of the configuration, by dotted key."""
-    keys = {"detector": ("profile", "bundle", "risk"), "replay": ("micro_batch",)}
+    keys = {"detector": ("profile", "bundle", "risk", "risk_per_day"), "replay": ("micro_batch",)}
     options = {
         f"{section}.{key}": Given(f"--{key.replace('_', '-')}", given[key])
         for section, names in keys.items()

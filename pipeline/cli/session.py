@@ -245,6 +245,7 @@ class _Parts:
             profile=None if is_baseline else asked.profile,
             bundle=None if is_baseline else self.chosen.bundle,
             risk=asked.risk,
+            risk_per_day=asked.risk_per_day,
             config_hash=config_hash(self.config),
             bytes_per_lane=bytes_per_lane,
             warm_from=None if lanes is None else summary_of(lanes),

@@ -87,7 +87,8 @@ def make_detector(config: Config, bundle: Bundle) -> Detector:
         )
     try:
         table = ThresholdTable(**tables[profile])
-        decision = make_decision(table, config.detector.risk, **decision_rules(config))
+        asked = config.detector
+        decision = make_decision(table, asked.risk, risk_per_day=asked.risk_per_day, **decision_rules(config))
         windows = window_spec(config)
         if bundle.network.is_joint and isinstance(windows, CountWindows) and windows.hop > 1:
             raise BundleError(

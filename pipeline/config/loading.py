@@ -15,6 +15,8 @@ from pipeline.errors import ConfigError, nearest
 
 DEFAULT_FILE = Path("driftline.toml")
 PREFIX = "DRIFTLINE_"
+EITHER = (("detector.risk", "detector.risk_per_day"),)
+"""Keys that say the same in two ways: of those given in different places the later wins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,12 @@ def load_config(
     """
     if file is None and DEFAULT_FILE.exists():
         file = DEFAULT_FILE
-    given = {
-        **({} if file is None else _from_file(file)),
-        **_from_environment(environ),
-        **(options or {}),
-    }
+    given: dict[str, Given] = {}
+    for later in ({} if file is None else _from_file(file), _from_environment(environ), options or {}):
+        for pair in EITHER:
+            if later.keys() & set(pair):
+                given = {key: one for key, one in given.items() if key not in pair}
+        given |= later
     tables: dict[str, dict[str, Any]] = {}
     for dotted, one in given.items():
         section, key = dotted.split(".")

@@ -99,16 +99,35 @@ class DetectorSection(Section):
         description="Weights and thresholds: 'shipped', the folder of a bundle, 'champion' of the registry, '#ID' for "
         "another one there, or 'URL#ID' for one of another registry.",
     )
-    risk: float = Field(
+    risk: float | None = Field(
         default=DEFAULT_RISK,
         gt=0,
         le=10,
         description="Expected false alarms per 1,000 points of a lane; lower means fewer.",
     )
+    risk_per_day: float | None = Field(
+        default=None,
+        gt=0,
+        description="Instead of 'risk': expected false alarms per lane and day, by each lane's sampling interval.",
+        examples=[0.3],
+    )
     joint: bool = Field(
         default=True,
         description="Whether the fields of a key, where it has several, are judged together as well, as field '*'.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_one_risk(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        risk, risk_per_day = given.get("risk"), given.get("risk_per_day")
+        if risk is not None and risk_per_day is not None:
+            raise ValueError(
+                f"found risk = {risk} and risk_per_day = {risk_per_day}; expected one of them: false alarms per 1,000 "
+                "points, or per lane and day"
+            )
+        return given if risk_per_day is None else {**given, "risk": None}
 
     @model_validator(mode="after")
     def _has_options(self) -> Self:
@@ -470,6 +489,9 @@ def config_hash(config: Config) -> str:
     # what does not bear on a kind of detector is left out; the hash of the LSTM is the one from before there were kinds
     for name in ("kind", "options") if config.detector.kind == LSTM else ("profile", "joint"):
         del decisive["detector"][name]
+    for name in ("risk", "risk_per_day"):
+        if decisive["detector"][name] is None:
+            del decisive["detector"][name]
     if config.windows.kind == "count":
         decisive["windows"] = {name: plain["windows"][name] for name in ("kind", "size", "hop")}
     canonical = json.dumps(decisive, sort_keys=True, separators=(",", ":"))

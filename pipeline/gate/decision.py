@@ -32,13 +32,14 @@ class Rule:
         margin: nats per point that its forecasts have to be better by; 0.01 is about one per cent in accuracy.
         coverage_tolerance: how much farther than the champion's the coverage of its band may be from 0.95.
         recall_tolerance: how much smaller a share of the labelled anomalies it may find.
-        alarms_per_point: that the risk allows.
+        alarms_per_point, alarms_per_lane_day: that the risk allows, given in one of the two ways; the other is 0.
     """
 
     margin: float = 0.01
     coverage_tolerance: float = 0.02
     recall_tolerance: float = 0.05
     alarms_per_point: float = 0.001
+    alarms_per_lane_day: float = 0.0
 
 
 class Gain(NamedTuple):
@@ -117,9 +118,14 @@ def coverage_of(tally: Tally, side: int) -> float | None:
     return int(tally.covered[side]) / judged if judged else None
 
 
+def allowed_alarms(tally: Tally, rule: Rule) -> float:
+    """Alarms that the risk allows among what was judged."""
+    return rule.alarms_per_point * int(tally.points.sum()) + rule.alarms_per_lane_day * tally.lane_days
+
+
 def alarm_limit(tally: Tally, rule: Rule) -> int:
     """Alarms that chance hardly exceeds at the rate that the risk allows, or at the champion's where that is higher."""
-    expected = max(rule.alarms_per_point * int(tally.points.sum()), float(tally.false_alarms[0]))
+    expected = max(allowed_alarms(tally, rule), float(tally.false_alarms[0]))
     return int(poisson.ppf(1.0 - ALARM_CHANCE, expected))
 
 
@@ -154,7 +160,7 @@ def _beyond_chance(gain: Gain) -> Criterion:
 def _alarms(tally: Tally, rule: Rule) -> Criterion:
     found, limit = int(tally.false_alarms[1]), alarm_limit(tally, rule)
     kind = "false alarms" if tally.is_labelled else "alarms"
-    asked = rule.alarms_per_point * int(tally.points.sum())
+    asked = allowed_alarms(tally, rule)
     told = (
         f"{found:,} {kind}; expected at most {limit:,} (the risk allows {asked:.1f}, the champion raised "
         f"{int(tally.false_alarms[0]):,})"

@@ -7,7 +7,17 @@ from typing import Any
 import numpy as np
 
 from pipeline.episodes import iso_time
-from pipeline.gate.decision import Criterion, Gain, Rule, alarm_interval, alarm_limit, coverage_of, decide, gain_of
+from pipeline.gate.decision import (
+    Criterion,
+    Gain,
+    Rule,
+    alarm_interval,
+    alarm_limit,
+    allowed_alarms,
+    coverage_of,
+    decide,
+    gain_of,
+)
 from pipeline.gate.extent import Extent
 from pipeline.gate.tally import PROBABILITY_BINS, STRETCHES, Tally
 from pipeline.gate.trial import Trial
@@ -125,7 +135,7 @@ def _figures(trial: Trial, rule: Rule, side: int) -> dict[str, Any]:
         "alarms": alarms,
         "alarms_per_1000": _round(alarms / thousands) if points else None,
         "alarms_per_1000_95": [_round(end / thousands) for end in alarm_interval(alarms)] if points else None,
-        "alarms_asked_per_1000": _round(1000 * rule.alarms_per_point),
+        "alarms_asked_per_1000": _round(allowed_alarms(tally, rule) / thousands) if points else None,
         "alarms_per_lane_day": _round(alarms / tally.lane_days) if tally.lane_days else None,
         "labelled": _labelled(tally, side),
     }

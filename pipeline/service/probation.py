@@ -132,7 +132,8 @@ class Probation:
 
     def _alarms_left(self) -> str:
         before, now = sum(self._usual, Block()), sum(self._new, Block())
-        expected = now.points * ALARM_RISE * max(before.alarms / before.points, self.allowed)
+        # one more than there were, since none among few is no promise
+        expected = now.points * ALARM_RISE * max((before.alarms + 1) / before.points, self.allowed)
         if poisson.sf(now.alarms - 1, expected) >= ALARM_CHANCE:
             return ""
         return f"found {now.alarms} alarms in {now.points} points; expected about {expected / ALARM_RISE:.3g}"

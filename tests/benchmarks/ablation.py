@@ -113,7 +113,7 @@ def _surprised(network: Network) -> Callable[[NabStream, Decision], NDArray[np.f
         )
         surprise = np.abs(np.nan_to_num(verdicts.surprise))
         # thresholds from 4 to 20 sigma for the shifts
-        threshold = 4.0 * 5.0 ** ((decision.thresholds[-1] - _base(detector) + 0.2) / 0.4)
+        threshold = 4.0 * 5.0 ** ((decision.thresholds[-1, 0] - _base(detector) + 0.2) / 0.4)
         scores, last, since = np.zeros(count), 0.0, decision.rest + 1
         for n in range(decision.warm_up, count):
             since += 1
@@ -127,7 +127,7 @@ def _surprised(network: Network) -> Callable[[NabStream, Decision], NDArray[np.f
 def _base(detector: Detector) -> float:
     bundle = load_bundle(shipped_bundle_path())
     table = ThresholdTable(**bundle.manifest.calibration[detector.profile.name])
-    return float(make_decision(table, DEFAULT_RISK).thresholds[-1])
+    return float(make_decision(table, DEFAULT_RISK).thresholds[-1, 0])
 
 
 def _best(

@@ -11,6 +11,7 @@ from detectors.thresholds import (
     ThresholdTable,
     fit_thresholds,
     fixed_decision,
+    linear_decision,
     make_decision,
 )
 
@@ -18,8 +19,19 @@ TABLE = ThresholdTable((100, 1000, 10_000), (-5.0, -4.0, -3.0), ((3.0, 2.5, 2.0)
 GROUPS = len(AGES) - 1
 
 
+FIVE_MINUTES = 3e8
+
+
 def _threshold(risk: float, points: int) -> float:
-    return float(threshold_of(make_decision(TABLE, risk), points))
+    return _at(make_decision(TABLE, risk), points, FIVE_MINUTES)
+
+
+def _daily_threshold(risk_per_day: float, points: int, interval_us: float) -> float:
+    return _at(make_decision(TABLE, risk_per_day=risk_per_day), points, interval_us)
+
+
+def _at(decision: Decision, points: int, interval_us: float) -> float:
+    return float(threshold_of(decision, points, np.float32(interval_us)))
 
 
 @pytest.mark.parametrize(("column", "risk"), [(0, 0.01), (1, 0.1), (2, 1.0)])
@@ -71,14 +83,53 @@ def test_a_higher_score_is_never_more_frequent(a: float, b: float, points: int) 
 
 def test_a_fixed_decision_has_one_threshold() -> None:
     """Its threshold is the same at any age."""
-    assert {float(threshold_of(fixed_decision(1.7), points)) for points in (0, 1, 7, 150, 10**6)} == {1.7}
+    assert {_at(fixed_decision(1.7), points, 0) for points in (0, 1, 7, 150, 10**6)} == {1.7}
+
+
+@pytest.mark.parametrize(("interval_us", "points_per_day"), [(6e7, 1440), (FIVE_MINUTES, 288), (3.6e9, 24)])
+@given(st.floats(1e-3, 5), st.integers(0, 10**5))
+def test_a_risk_per_day_is_one_per_point_by_the_interval(
+    interval_us: float, points_per_day: int, risk_per_day: float, points: int
+) -> None:
+    """A lane's threshold is that of the day's risk shared out among its points of a day."""
+    assert _daily_threshold(risk_per_day, points, interval_us) == pytest.approx(
+        _threshold(1000 * risk_per_day / points_per_day, points), abs=1e-5
+    )
+
+
+@given(st.floats(1e-4, 1e4), st.floats(1.0, 1e12), st.floats(1.0, 1e12), st.integers(0, 10**6))
+def test_a_longer_interval_never_means_a_higher_threshold(risk_per_day: float, a: float, b: float, points: int) -> None:
+    """The fewer points bear the risk of a day, the lower their threshold, and beyond the table its ends hold."""
+    rare, frequent = (_daily_threshold(risk_per_day, points, interval_us) for interval_us in sorted((a, b)))
+    assert _threshold(500, points) <= frequent <= rare <= _threshold(1e-9, points)
+
+
+def test_a_lane_without_an_interval_is_judged_as_for_the_lowest_rate() -> None:
+    """Until there are two points no alarm is more likely than the table's rarest."""
+    assert _daily_threshold(5.0, 1000, 0.0) == _threshold(1e-9, 1000)
+
+
+def test_a_linear_decision_asks_for_a_chance() -> None:
+    """Its threshold is -log10 of the rate per point, held at both ends of what can be asked for."""
+    decision = linear_decision(0.01 / 60e6, (-9.0, -2.0))
+    assert _at(decision, 500, 60e6 / 10) == pytest.approx(3.0, abs=1e-6)
+    assert [_at(decision, 500, interval_us) for interval_us in (1e-6, 1e12)] == [9.0, 2.0]
 
 
 @pytest.mark.parametrize("risk", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_risk_must_be_a_positive_number(risk: float) -> None:
-    """Other risks are refused with what was found."""
+    """Other risks are refused with what was found, in either way of giving one."""
     with pytest.raises(ValueError, match=r"found a risk of .* expected a positive number"):
         make_decision(TABLE, risk)
+    with pytest.raises(ValueError, match=r"found a risk of .* per day, expected a positive number"):
+        make_decision(TABLE, risk_per_day=risk)
+
+
+@pytest.mark.parametrize("given", [{}, {"risk": 1.0, "risk_per_day": 1.0}])
+def test_a_risk_is_given_in_one_way(given: dict[str, float]) -> None:
+    """None and two are refused."""
+    with pytest.raises(ValueError, match=r"found a risk of .* and one per day of .*, expected one of them"):
+        make_decision(TABLE, **given)
 
 
 def test_rules_keep_the_types_of_their_defaults() -> None:
@@ -101,17 +152,17 @@ def test_an_unknown_rule_is_refused() -> None:
     "table",
     [
         ((1, 2), (-5.0, -4.0), ((3.0, 2.0),)),
-        ((1, 2), (-5.0, -4.0), ((3.0, 2.0), (3.0, 3.0))),
+        ((1, 2), (-5.0, -4.0), ((3.0, 2.0), (3.0, 3.1))),
         ((2, 1), (-5.0, -4.0), ((3.0, 2.0), (3.0, 2.0))),
         ((1, 2), (-4.0, -5.0), ((3.0, 2.0), (3.0, 2.0))),
         ((1,), (-5.0, -4.0), ((3.0, 2.0),)),
         ((1, 2), (-5.0, -4.0), ((3.0, float("nan")), (3.0, 2.0))),
     ],
 )
-def test_a_table_that_does_not_fall_or_fit_is_refused(
+def test_a_table_that_rises_or_does_not_fit_is_refused(
     table: tuple[tuple[float, ...], tuple[float, ...], tuple[tuple[float, ...], ...]],
 ) -> None:
-    """Ages and rates rise, thresholds fall along rates, shapes fit, and nothing is NaN."""
+    """Ages and rates rise, thresholds nowhere do along rates, shapes fit, and nothing is NaN."""
     with pytest.raises(ValueError, match="found a threshold table of shape"):
         ThresholdTable(*table)
 
@@ -119,25 +170,39 @@ def test_a_table_that_does_not_fall_or_fit_is_refused(
 def test_a_table_survives_a_round_trip_through_plain_values() -> None:
     """A table made of what `to_dict` gave decides alike."""
     again = ThresholdTable(**TABLE.to_dict())
-    assert threshold_of(make_decision(again, 0.3), 700) == _threshold(0.3, 700)
+    assert _at(make_decision(again, 0.3), 700, FIVE_MINUTES) == _threshold(0.3, 700)
 
 
 def test_fitted_thresholds_give_back_a_log_linear_rate() -> None:
-    """Where log10 of the rate falls linearly with the threshold, the table is on that line, measured or beyond."""
+    """Where log10 of the rate falls linearly with the threshold, so does the table, up to the highest rate measured."""
     tried = np.arange(1.0, 3.01, 0.25)
     counted = np.round(1e8 * 10.0 ** (-2 - tried)).astype(np.int64)
     alarms = np.tile(counted[:, None], GROUPS)
     table = fit_thresholds(tried.tolist(), alarms, np.full(GROUPS, 10**8))
     assert tuple(table.log_rates) == LOG_RATES
     for row in table.thresholds:
-        np.testing.assert_allclose(row, -2 - np.array(LOG_RATES), atol=1e-3)
+        np.testing.assert_allclose(row, np.maximum(-2 - np.array(LOG_RATES), 1.0), atol=1e-3)
+
+
+def test_rows_stand_for_the_middle_of_their_ages() -> None:
+    """Each row lies between the edges of its group, as far from one as from the other in logarithms."""
+    table = fit_thresholds([1.0, 2.0], np.array([[1000] * GROUPS, [100] * GROUPS]), np.full(GROUPS, 10**6))
+    for age, youngest, oldest in zip(table.ages, AGES[:-1], AGES[1:], strict=True):
+        assert age / youngest == pytest.approx(oldest / age, rel=0.01)
 
 
 def test_chance_bumps_are_evened_out() -> None:
-    """More alarms at a higher threshold, which only chance can bring, leave the table falling."""
+    """More alarms at a higher threshold, which only chance can bring, leave the table without a rise."""
     alarms = np.array([1000, 300, 320, 100, 30]).repeat(GROUPS).reshape(5, GROUPS)
     table = fit_thresholds([1.0, 1.5, 2.0, 2.5, 3.0], alarms, np.full(GROUPS, 10**6))
-    assert (np.diff(np.array(table.thresholds), axis=1) < 0).all()
+    assert (np.diff(np.array(table.thresholds), axis=1) <= 0).all()
+
+
+def test_a_rate_that_cannot_be_had_is_held_at_the_most() -> None:
+    """Below the threshold with the most alarms episodes run into one another, so no risk leads there."""
+    alarms = np.array([200, 1000, 800, 100]).repeat(GROUPS).reshape(4, GROUPS)
+    table = fit_thresholds([0.5, 1.0, 1.5, 2.0], alarms, np.full(GROUPS, 10**6))
+    assert {row[-1] for row in table.thresholds} == {1.0}
 
 
 @pytest.mark.parametrize("counted", [[LEAST_ALARMS, 0, 0], [0, 0, 0], [50, 50, 50], [20, LEAST_ALARMS - 1, 0]])

@@ -17,6 +17,7 @@ DECISIVE = {
     "detector.kind": "persistence",
     "detector.profile": "dense",
     "detector.risk": 0.1,
+    "detector.risk_per_day": 0.1,
     "detector.joint": False,
     "windows.size": 32,
     "windows.hop": 2,
@@ -215,6 +216,29 @@ def test_every_key_alters_the_hash_or_is_known_not_to() -> None:
             config = loaded(**{key.replace(".", "__"): value}).config
             assert config != Config()
             assert (config_hash(config) != default) == alters, key
+
+
+def test_the_risk_said_last_is_the_one(tmp_path: Path) -> None:
+    """A risk per day takes the place of one per 1,000 points that was set before it, and the other way round."""
+    file = tmp_path / "driftline.toml"
+    file.write_text("[detector]\nrisk = 0.25\n")
+    daily = load_config(file, environ={"DRIFTLINE_DETECTOR__RISK_PER_DAY": "0.3"})
+    assert (daily.config.detector.risk, daily.config.detector.risk_per_day) == (None, 0.3)
+    assert Config.model_validate(tomllib.loads(show(daily))) == daily.config
+    assert "risk = " not in show(daily)
+    file.write_text("[detector]\nrisk_per_day = 0.3\n")
+    assert load_config(file, environ={}).config == daily.config
+    by_points = load_config(file, {"detector.risk": Given("--risk", 0.25)}, environ={}).config.detector
+    assert (by_points.risk, by_points.risk_per_day) == (0.25, None)
+    assert len({config_hash(loaded(**{f"detector__{name}": 0.3}).config) for name in ("risk", "risk_per_day")}) == 2
+
+
+def test_two_risks_in_one_place_are_refused(tmp_path: Path) -> None:
+    """Which of them is meant cannot be known."""
+    file = tmp_path / "driftline.toml"
+    file.write_text("[detector]\nrisk = 1.0\nrisk_per_day = 0.3\n")
+    with pytest.raises(ConfigError, match=r"driftline.toml, .*found risk = 1.0 and risk_per_day = 0.3; expected one"):
+        load_config(file, environ={})
 
 
 def test_the_hash_of_a_baseline_covers_what_it_uses() -> None:

@@ -163,6 +163,19 @@ def test_a_pickle_of_another_bundle_is_refused() -> None:
         pickle.loads(pickle.dumps(detector))  # noqa: S301  our own
 
 
+def test_a_risk_per_day_follows_the_distance_of_the_records() -> None:
+    """It is a risk per 1,000 points by the interval that was said, or that the event times have."""
+    by_points = Driftline(risk=0.3 / 288 * 1000).threshold
+    daily = Driftline(risk_per_day=0.3, interval_s=300)
+    assert daily.threshold == pytest.approx(by_points, abs=1e-5)
+    assert pickle.loads(pickle.dumps(daily)).threshold == daily.threshold  # noqa: S301  our own
+    timed = Driftline(risk_per_day=0.3, interval_s=1, time="t")
+    for n in range(20):
+        timed.learn_one({"t": START_S + 300 * n, "value": float(n % 5)})
+    assert timed.threshold == pytest.approx(by_points, abs=1e-5)
+    assert Driftline(risk_per_day=0.3, interval_s=1).threshold > by_points + 0.5
+
+
 def test_it_works_in_pipelines_and_filters() -> None:
     """Behind a scaler, in both filters of river, and in its evaluation; a spike of a calm stream is an alarm."""
     values = seasonal(np.random.default_rng(8), 600)
@@ -205,6 +218,7 @@ def test_late_records_are_neither_scored_nor_learned() -> None:
     [
         ({"profile": "balansed"}, "found profile='balansed'; expected one of accurate, balanced, dense; did you mean"),
         ({"risk": 0}, "found a risk of 0, expected a positive number"),
+        ({"risk_per_day": -1}, "found a risk of -1 per day, expected a positive number"),
         ({"interval_s": 0}, "found interval_s=0; expected a positive number of seconds"),
         ({"warm_up": 0}, "found warm_up=0; expected one point or more"),
     ],

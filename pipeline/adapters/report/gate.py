@@ -7,9 +7,9 @@ from string import Template
 from typing import Any
 
 from pipeline.adapters.report import drawing
-from pipeline.adapters.report.header import tile
+from pipeline.adapters.report.header import brief_risk, tile
 from pipeline.adapters.report.page import digest_of
-from pipeline.wording import brief, counted, duration, whole
+from pipeline.wording import counted, duration, whole
 
 _SIDES = ("champion", "challenger")
 _FIGURES = (
@@ -101,7 +101,7 @@ def _facts(report: Mapping[str, Any]) -> str:
         ("Gain by lanes, 95 %", _interval(gain["by_lane_95"])),
         ("Gain by time, 95 %", _interval(gain["by_time_95"])),
         ("Profile", settings["profile"]),
-        ("Risk", f"{brief(settings['risk'])} per 1,000 points"),
+        ("Risk", f"{brief_risk(settings['risk'], settings['risk_per_day'])}{' per 1,000 points' * (settings['risk'] is not None)}"),
         ("Config hash", settings["config_hash"]),
         ("Driftline", settings["driftline"]),
     ]  # fmt: skip
@@ -130,7 +130,7 @@ def _figures(report: Mapping[str, Any]) -> str:
     rows: list[tuple[str, ...]] = [
         (name, *(_number(one[key], form) for one in (ours, theirs))) for name, key, form in _FIGURES
     ]
-    asked = ("&ensp;asked for", *(f"{one['alarms_asked_per_1000']:.4f}" for one in (ours, theirs)))
+    asked = ("&ensp;asked for", *(f"{one['alarms_asked_per_1000'] or 0.0:.4f}" for one in (ours, theirs)))
     interval = ("&ensp;95 % interval", *(_alarm_interval(one["alarms_per_1000_95"]) for one in (ours, theirs)))
     rows[_ALARM_RATE + 1 : _ALARM_RATE + 1] = [interval, asked]
     if ours["labelled"] is not None:

@@ -20,6 +20,11 @@ def find(summary: Summary, path: str) -> Any:
     return entry
 
 
+def brief_risk(risk: float | None, risk_per_day: float | None) -> str:
+    """A risk in the way in which it was given: '1.1' is per 1,000 points."""
+    return f"{brief(risk_per_day)} per stream and day" if risk is None and risk_per_day else brief(risk or 0.0)
+
+
 _TILES: tuple[tuple[str, str, Callable[[Any], str], str], ...] = (
     ("Records", "records.consumed", whole, ""),
     ("Speed", "points_per_s", whole, "points/s"),
@@ -33,6 +38,7 @@ _FACTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("Source", "source", str),
     ("Run time", "run_time_s", duration),
     ("Risk", "risk", lambda risk: f"{brief(risk)} expected false alarms per 1,000 points"),
+    ("Risk", "risk_per_day", lambda risk: f"{brief(risk)} expected false alarms per lane and day"),
     ("False alarms", "evaluation.false_alarms_per_lane_day", lambda rate: f"{brief(rate)} per lane and day"),
     ("Threshold", "threshold", brief),
     ("F1", "evaluation.f1", brief),

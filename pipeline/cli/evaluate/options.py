@@ -12,7 +12,7 @@ from pipeline.config import Config, Given, environment, load_config
 F = TypeVar("F")
 DETECT, WRITE, RUN = "How to judge", "What to write", "How to run"
 _DEFAULTS = Config()
-_DETECTOR = ("profile", "bundle", "risk")
+_DETECTOR = ("profile", "bundle", "risk", "risk_per_day")
 _OPTIONS = (
     option(
         "--detector",
@@ -44,6 +44,12 @@ _OPTIONS = (
         group=DETECT,
         metavar="NUMBER",
         help=f"Expected false alarms per 1,000 points of a stream.  [default: {_DEFAULTS.detector.risk}]",
+    ),
+    option(
+        "--risk-per-day",
+        group=DETECT,
+        metavar="NUMBER",
+        help="The same per stream and day instead, by the sampling interval of each stream.",
     ),
     option(
         "--out",
@@ -82,7 +88,11 @@ def config_of(given: dict[str, Any]) -> Config:
     Raises:
         ConfigError: an option or key out of range.
     """
-    options = {f"detector.{key}": Given(f"--{key}", given[key]) for key in _DETECTOR if given[key] is not None}
+    options = {
+        f"detector.{key}": Given(f"--{key.replace('_', '-')}", given[key])
+        for key in _DETECTOR
+        if given[key] is not None
+    }
     if given["detector"] is not None:
         options["detector.kind"] = Given("--detector", given["detector"])
     if given["detector_option"]:

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Column
 
+from pipeline.adapters.report.header import brief_risk
 from pipeline.cli.evaluate.running import DETECTOR, RESULTS, SCORES, THRESHOLDS, number_of
 from pipeline.cli.printing import left, print_pairs, print_table, right
 from pipeline.evaluation.scoring import READ_OUTS
@@ -115,7 +116,7 @@ def _measures(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
     chosen = results["detector"]
     if results["profile"] is not None:
         chosen = f"profile {results['profile']}, bundle {results['bundle']}"
-    yield "Detector", f"{chosen}, risk {brief(results['risk'])}"
+    yield "Detector", f"{chosen}, risk {brief_risk(results['risk'], results['risk_per_day'])}"
 
 
 def _measures_shown(console: Console) -> Sequence[str]:

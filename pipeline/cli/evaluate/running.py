@@ -109,6 +109,7 @@ def describe_run(benchmark: str, source: Path, config: Config) -> dict[str, Any]
         "profile": config.detector.profile if config.detector.kind == LSTM else None,
         "bundle": choose_detector(config).bundle,
         "risk": config.detector.risk,
+        "risk_per_day": config.detector.risk_per_day,
         "config_hash": config_hash(config),
     }
 

@@ -68,7 +68,7 @@ def _print_figures(console: Console, described: dict[str, Any]) -> None:
         cells.append(("labelled anomalies found", *found))
         cells.append(("false alarms", *(whole(one["labelled"]["false_alarms"]) for one in (ours, theirs))))
         cells.append(("median delay", *(_delay(one["labelled"]["median_delay_s"]) for one in (ours, theirs))))
-    asked = brief(ours["alarms_asked_per_1000"])
+    asked = brief(ours["alarms_asked_per_1000"] or 0.0)
     print_table(console, f"On the held-out part, at a risk of {asked} alarms per 1,000 points",
                 (left("figure"), right("champion"), right("challenger")), cells)  # fmt: skip
 

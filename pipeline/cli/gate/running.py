@@ -216,7 +216,8 @@ def _require_going_on(stop: StopRequest) -> None:
 
 def _rule(config: Config) -> Rule:
     gate = config.gate
-    return Rule(gate.margin, gate.coverage_tolerance, gate.recall_tolerance, config.detector.risk / RISK_POINTS)
+    risk, per_day = config.detector.risk or 0.0, config.detector.risk_per_day or 0.0
+    return Rule(gate.margin, gate.coverage_tolerance, gate.recall_tolerance, risk / RISK_POINTS, per_day)
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -226,6 +227,7 @@ def _settings(config: Config) -> dict[str, Any]:
         "config_hash": config_hash(config),
         "profile": config.detector.profile,
         "risk": config.detector.risk,
+        "risk_per_day": config.detector.risk_per_day,
         "windows": plain["windows"],
         "held_out": plain["gate"]["held_out"],
     }

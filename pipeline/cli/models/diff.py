@@ -36,8 +36,9 @@ def command(a: str, b: str, **given: Any) -> None:
     from pipeline.cli.models.facts import differences, distances, thresholds
     from pipeline.cli.models.telling import print_json
     from pipeline.cli.screen import make_console
+    from pipeline.config import DEFAULT_RISK
 
-    registry, risk = open_registry(given), config_of(given).detector.risk
+    registry, risk = open_registry(given), config_of(given).detector.risk or DEFAULT_RISK
     ours, theirs = _open(registry, a), _open(registry, b)
     result = {
         "a": ours.manifest.id,

@@ -26,6 +26,7 @@ def command(bundle: str, **given: Any) -> None:
     from pipeline.cli.models.telling import event_json, moment, print_json
     from pipeline.cli.printing import print_pairs
     from pipeline.cli.screen import make_console
+    from pipeline.config import DEFAULT_RISK
 
     registry = open_registry(given)
     name = registry.find(bundle)
@@ -52,7 +53,7 @@ def command(bundle: str, **given: Any) -> None:
             *(("Report", f"{registry.shown}/{REPORTS}/{name}/{report}") for report in registry.reports(name)),
         ],
     )
-    print_pairs(console, _facts(loaded, config_of(given).detector.risk))
+    print_pairs(console, _facts(loaded, config_of(given).detector.risk or DEFAULT_RISK))
 
 
 def _facts(bundle: "Bundle", risk: float) -> "Iterator[tuple[str, str]]":

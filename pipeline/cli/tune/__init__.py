@@ -10,6 +10,7 @@ import click
 from pipeline.cli.commands import Command, option
 from pipeline.cli.reading import READ, reading_options
 from pipeline.config import Config, environment, load_config
+from pipeline.errors import ConfigError
 
 _EXAMPLES = """\
 \b
@@ -170,6 +171,10 @@ def command(history: str, **given: Any) -> int:
     from pipeline.cli.tune.printing import print_tuned
     from pipeline.cli.tune.running import tune
 
+    if loaded.config.detector.risk is None:
+        raise ConfigError(
+            "[detector] risk_per_day: found it set; expected risk, which is what is searched: set that to begin with"
+        )
     # all trials are of one bundle, whatever is promoted meanwhile
     loaded = replace(loaded, config=pin_bundle(loaded.config))
     wanted = wanted_of(given)

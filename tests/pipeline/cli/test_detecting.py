@@ -28,7 +28,7 @@ def test_the_detector_is_the_one_configured() -> None:
     assert chosen.detector.window == WINDOW
     assert chosen.bundle == chosen.detector.name == "windowed-gaussian"
     decision = chosen.detector.ranking.decision
-    assert decision.thresholds.tolist() == [4.0, 4.0]
+    assert decision.thresholds.tolist() == [[4.0], [4.0]]
     assert (decision.rest, decision.warm_up) == (7, 150)
     short = choose_detector(configured(detector__kind="windowed-gaussian", detector__options={"window": 100}))
     assert short.detector.lane_dtype["values"].shape == (100,)

@@ -130,6 +130,10 @@ def test_settings_are_those_of_a_replay(tmp_path: Path, capsys: pytest.CaptureFi
     loose = json.loads(capsys.readouterr().out)
     assert (loose["profile"], loose["risk"]) == ("balanced", 5.0)
     assert loose["detection"]["alerts"] > strict["detection"]["alerts"]
+    assert evaluate("nab", one_file, "--json", "--quiet", "--risk-per-day", "0.02") == 0
+    daily = json.loads(capsys.readouterr().out)
+    assert (daily["risk"], daily["risk_per_day"], strict["risk_per_day"]) == (None, 0.02, None)
+    assert loose["detection"]["alerts"] > daily["detection"]["alerts"]
 
 
 @pytest.mark.parametrize("kind", ["persistence", "river.anomaly.HalfSpaceTrees"])

@@ -201,6 +201,23 @@ def test_options_go_before_the_configuration(stream: Path, tmp_path: Path) -> No
     assert (summary["profile"], summary["risk"], summary["records"]["warming"]) == ("dense", 0.4, 300)
 
 
+def test_a_risk_per_day_takes_the_place_of_the_other(
+    stream: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The summary, the table, the report and what to try next tell the risk in the way in which it was said."""
+    (tmp_path / "driftline.toml").write_text("[detector]\nrisk = 0.3\n")
+    assert replay(stream, "--risk-per-day", "0.4") == 0
+    summary = summary_in(tmp_path / "driftline-replay")
+    assert (summary["risk"], summary["risk_per_day"]) == (None, 0.4)
+    told = capsys.readouterr().out
+    assert "risk 0.4 per stream and day" in told
+    assert "--risk-per-day 0.2 for fewer alarms, --risk-per-day 0.8 for more" in told
+    report = (tmp_path / "driftline-replay" / "report.html").read_text()
+    assert "0.4 expected false alarms per lane and day" in report
+    assert replay(stream, "--risk-per-day", "0.4", "--risk", "0.3", "--overwrite") == 2
+    assert "expected one of them" in capsys.readouterr().err
+
+
 def test_metrics_are_served_meanwhile(stream: Path, tmp_path: Path) -> None:
     """With --metrics-port 0 the port is told, and what is consumed is counted there."""
     process = start("replay", stream, "--out", tmp_path / "o", "--speed", "60000", "--metrics-port", "0")
