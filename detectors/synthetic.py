@@ -18,6 +18,8 @@ DAY_US = 86_400_000_000
 WEEK_US = 7 * DAY_US
 MONDAY_US = 4 * DAY_US  # 1970-01-05, the first Monday of the epoch
 FIRST_FAULT = 60
+RAREST_SPIKES, RAREST_HABIT = -3, -2
+"""log10 of the share of points that are native spikes, at least: with faults, and where there are habits only."""
 POINTS_PER_DAY = np.array([24, 48, 96, 144, 288, 1440])
 POINTS_PER_DAY_SHARE = np.array([0.15, 0.15, 0.15, 0.15, 0.35, 0.05])
 
@@ -73,7 +75,9 @@ def generate(rng: np.random.Generator, count: int, length: int, *, faults: bool 
         count: number of streams.
         length: points per stream.
         faults: disturb the streams with level shifts, spikes, stuck values, bursts and changes of scale, 1.2 a stream
-            on average. Without them the streams hold native behaviour only, native spikes included.
+            on average. Without them the streams hold habits only: native spikes that come at least once in 100 points,
+            so that they are seen before a lane is judged, and nothing that grows exponentially with a heavy tail,
+            which has no mean, so that its extremes never come to an end.
 
     Raises:
         ValueError: `count` below 1, or `length` too short to hold a fault.
@@ -82,10 +86,16 @@ def generate(rng: np.random.Generator, count: int, length: int, *, faults: bool 
         msg = f"found count {count} and length {length}; expected count >= 1 and length > {FIRST_FAULT}"
         raise ValueError(msg)
     interval_us, time_us = _clock(rng, count, length)
-    values = _streams(rng, time_us, faults=faults)
-    while (dull := np.ptp(values, axis=1) <= 1e-9 * np.abs(values).max(axis=1)).any():
-        values[dull] = _streams(rng, time_us[dull], faults=faults)
+    values, boundless = _streams(rng, time_us, faults=faults)
+    while (again := _is_dull(values) | (boundless & (not faults))).any():
+        values[again], boundless[again] = _streams(rng, time_us[again], faults=faults)
     return SyntheticStreams(values, time_us, interval_us)
+
+
+def _is_dull(values: Floats) -> NDArray[np.bool_]:
+    """Which rows are constant."""
+    is_dull: NDArray[np.bool_] = np.ptp(values, axis=1) <= 1e-9 * np.abs(values).max(axis=1)
+    return is_dull
 
 
 def corpus_hash(corpus: Corpus, blocks: int) -> str:
@@ -156,17 +166,20 @@ def _some(rng: np.random.Generator, count: int, share: float) -> NDArray[np.intp
     return np.flatnonzero(rng.random(count) < share)
 
 
-def _streams(rng: np.random.Generator, time_us: Times, *, faults: bool) -> Floats:
-    """Values (count, length) at the given times."""
+def _streams(rng: np.random.Generator, time_us: Times, *, faults: bool) -> tuple[Floats, NDArray[np.bool_]]:
+    """Values (count, length) at the given times, and which rows have a heavy tail in an exponential."""
     y = _signal(rng, time_us)
-    y += _noise(rng, time_us)
+    noise, is_heavy = _noise(rng, time_us)
+    y += noise
     rows = _some(rng, len(y), 0.35)
-    y[rows] += _native_spikes(rng, (len(rows), y.shape[1]))
+    y[rows] += _native_spikes(rng, (len(rows), y.shape[1]), RAREST_SPIKES if faults else RAREST_HABIT)
+    is_heavy[rows] = True
     if faults:
         _add_faults(rng, y)
-    _transform(rng, y)
+    is_exponential = _transform(rng, y)
     scale = 10.0 ** rng.uniform(-1, 3, (len(y), 1))
-    return y * scale + rng.normal(size=(len(y), 1)) * 10.0 ** rng.uniform(0, 4, (len(y), 1))
+    values = y * scale + rng.normal(size=(len(y), 1)) * 10.0 ** rng.uniform(0, 4, (len(y), 1))
+    return values, is_heavy & is_exponential
 
 
 def _signal(rng: np.random.Generator, time_us: Times) -> Floats:
@@ -203,10 +216,13 @@ def _signal(rng: np.random.Generator, time_us: Times) -> Floats:
     return y
 
 
-def _noise(rng: np.random.Generator, time_us: Times) -> Floats:
-    """White noise (count, length): Gaussian, Student-t or exponential; in a quarter its size follows the day."""
+def _noise(rng: np.random.Generator, time_us: Times) -> tuple[Floats, NDArray[np.bool_]]:
+    """White noise (count, length): Gaussian, Student-t or exponential; in a quarter its size follows the day.
+
+    Beside it, which rows are of Student's t.
+    """
     count, length = time_us.shape
-    kind = rng.choice(3, size=count, p=(0.5, 0.25, 0.25))
+    kind = np.asarray(rng.choice(3, size=count, p=(0.5, 0.25, 0.25)))
     gaussian, heavy, skewed = (np.flatnonzero(kind == k) for k in range(3))
     out = np.empty((count, length))
     out[gaussian] = rng.normal(size=(len(gaussian), length))
@@ -214,12 +230,12 @@ def _noise(rng: np.random.Generator, time_us: Times) -> Floats:
     out[skewed] = rng.exponential(size=(len(skewed), length)) - 1.0
     rows = _some(rng, count, 0.25)
     out[rows] *= 1.0 + 0.7 * np.abs(periodic(rng, time_us[rows] % DAY_US / DAY_US))
-    return out * 10.0 ** rng.uniform(-2.2, 0.3, (count, 1))
+    return out * 10.0 ** rng.uniform(-2.2, 0.3, (count, 1)), np.equal(kind, 1)
 
 
-def _native_spikes(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
-    """Spikes that are normal for their stream: rare to frequent, one-sided."""
-    rate = 10.0 ** rng.uniform(-3, -1, (shape[0], 1))
+def _native_spikes(rng: np.random.Generator, shape: tuple[int, int], rarest: float) -> Floats:
+    """Spikes that are normal for their stream, one-sided, in a tenth of its points or fewer, at least 10^`rarest`."""
+    rate = 10.0 ** rng.uniform(rarest, -1, (shape[0], 1))
     size = rng.lognormal(1, 0.7, (shape[0], 1)) * rng.choice((1.0, -1.0), p=(0.7, 0.3), size=(shape[0], 1))
     out = np.zeros(shape)
     hit = rng.random(shape) < rate
@@ -254,8 +270,12 @@ def _add_faults(rng: np.random.Generator, y: Floats) -> None:
         y[rows[scale]] *= np.where(after[scale], factor, 1.0)
 
 
-def _transform(rng: np.random.Generator, y: Floats) -> None:
-    """Make, in place, a fifth of the streams exponential, 15 % counts, 15 % rectified and 10 % quantised."""
+def _transform(rng: np.random.Generator, y: Floats) -> NDArray[np.bool_]:
+    """Make, in place, a fifth of the streams exponential, 15 % counts, 15 % rectified and 10 % quantised.
+
+    Returns:
+        (count,) whether the row is exponential or counts of a rate that is.
+    """
     kind = rng.choice(5, size=len(y), p=(0.2, 0.15, 0.15, 0.1, 0.4))
     exponential, counts, rectified, quantised = (np.flatnonzero(kind == k) for k in range(4))
 
@@ -270,3 +290,4 @@ def _transform(rng: np.random.Generator, y: Floats) -> None:
 
     step = rng.uniform(0.1, 1, (len(quantised), 1)) * y[quantised].std(axis=1, keepdims=True) + 1e-6
     y[quantised] = np.round(y[quantised] / step) * step
+    return np.less_equal(kind, 1)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from detectors.episodes import Decision
 from detectors.lookback import DAY_US
 
-AGES = (150, 200, 300, 500, 1000, 2000, 4000, 12_000)
-"""Edges of the age groups, in points: with more past, less is rare by chance, until two generations are full."""
+AGES = (150, 200, 300, 500, 12_000)
+"""Edges of the age groups, in points: a lane that has just left its warm-up has little past to be rare in."""
 LOG_RATES = tuple(-8.0 + 0.25 * i for i in range(25))
 """log10 of false alarms per point that the table has a threshold for: 1e-8 to 1e-2."""
 RISK_POINTS = 1000
@@ -166,7 +166,8 @@ def fit_thresholds(thresholds: Sequence[float], alarms: NDArray[np.int64], point
     Within an age group log10 of the rate falls nearly linearly with the threshold; between measured thresholds it is
     interpolated, below the rarest rate that was measured it goes on with the slope of all. Lowering the threshold adds
     alarms only to where points are flagged so often that episodes run into one another, so beyond the highest rate the
-    threshold that had it is held. The row of a group stands for the middle, in logarithms, of its ages.
+    threshold that had it is held. The row of a group stands for the middle, in logarithms, of its ages; that of the
+    last for all of them.
 
     Args:
         thresholds: (T,) tried, rising.
@@ -188,5 +189,5 @@ def fit_thresholds(thresholds: Sequence[float], alarms: NDArray[np.int64], point
         slope = (tried[-1] - tried[0]) / (log_rate[-1] - log_rate[0])
         row = np.interp(LOG_RATES, log_rate, tried) + slope * np.minimum(np.array(LOG_RATES) - log_rate[0], 0.0)
         rows.append(row.round(4).tolist())
-    ages = [round(math.sqrt(youngest * oldest)) for youngest, oldest in pairwise(AGES)]
+    ages = [*(round(math.sqrt(youngest * oldest)) for youngest, oldest in pairwise(AGES[:-1])), AGES[-2]]
     return ThresholdTable(ages, LOG_RATES, rows)

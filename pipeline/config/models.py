@@ -19,7 +19,7 @@ from pydantic import (
 from pipeline.config.kinds import LSTM, DetectorKind, Options
 from pipeline.config.quantities import format_duration, format_size, parse_duration, parse_size
 
-DEFAULT_RISK = 1.1
+DEFAULT_RISK = 0.7
 """Expected false alarms per 1,000 points of a lane."""
 ProfileName = Literal["accurate", "balanced", "dense"]
 Aggregate = Literal["last", "mean", "sum", "min", "max", "count"]

@@ -1,80 +1,144 @@
 """Whether the risk is what users get: false alarms asked for and observed, on streams that calibration never saw.
 
 Two sources, each lane from its warm-up on: fault-free synthetic streams of another seed than calibration's, and the
-files of the Numenta Anomaly Benchmark outside their labelled windows. A false alarm is an episode that opens there.
+files of the Numenta Anomaly Benchmark outside their labelled windows. A false alarm is an episode that opens there. How
+many there were decides how much they say, so each rate has the 95 % interval of a Poisson count (Garwood 1936).
 `build/calibration.svg` is a plot of it.
 """
 
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.stats import chi2
 
 from detectors.detector import Detector
 from detectors.episodes import OPENED, Decision
 from detectors.evaluation.ranking import label_rows
+from detectors.kernel import Verdicts
 from detectors.layout import PROFILES, allocate
 from detectors.network import Network
-from detectors.synthetic import generate
+from detectors.synthetic import DAY_US, SyntheticStreams, generate
 from detectors.thresholds import RISK_POINTS, ThresholdTable, make_decision
 from pipeline.adapters.bundles import load_bundle, shipped_bundle_path
 from tests.nab import load_nab
 
 RISKS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
-STREAMS, POINTS, SEED = 600, 5000, 77
+RISKS_PER_DAY = (0.003, 0.01, 0.03)
+"""Within what lanes of an hour can have, whose 24 points a day bear 0.1 alarms at most."""
+STREAMS, POINTS, SEED = 100, 12_000, 77
 WITHIN = 1.5
-FEWEST = 20
-"""Alarms that an observed rate needs to be judged: with fewer, chance alone may take it out of the band."""
 PLOT = Path("build/calibration.svg")
 _SIDE, _MARGIN = 420, 56
 
 
+class Observed(NamedTuple):
+    """False alarms observed.
+
+    Attributes:
+        asked: rate asked for.
+        rate: observed, in the same unit.
+        alarms: how many that were.
+        interval: in which the rate lies with 95 %.
+        judged: whether it is within the promised factor: 'yes', 'no', or 'open' where chance can have it either way.
+    """
+
+    asked: float
+    rate: float
+    alarms: int
+    interval: tuple[float, float]
+    judged: str
+
+
 def run() -> dict[str, Any]:
-    """Observed false alarms per 1,000 points, and how many that were, by profile, source and risk."""
+    """What was observed, by profile and source for each risk, and by sampling interval for each risk per day."""
     bundle = load_bundle(shipped_bundle_path())
-    observed: dict[str, dict[str, list[tuple[float, int]]]] = {}
+    made = generate(np.random.default_rng(SEED), STREAMS, POINTS, faults=False)
+    observed: dict[str, dict[str, list[Observed]]] = {}
     for profile in ("balanced", "dense"):
         table = ThresholdTable(**bundle.manifest.calibration[profile])
         observed[profile] = {"synthetic": [], "NAB outside windows": []}
         for risk in RISKS:
             decision = make_decision(table, risk)
-            observed[profile]["synthetic"].append(_on_synthetic(bundle.network, profile, decision))
-            observed[profile]["NAB outside windows"].append(_on_nab(bundle.network, profile, decision))
+            verdicts = _on_synthetic(bundle.network, profile, decision, made)
+            alarms, points = int((verdicts.event == OPENED).sum()), int((verdicts.points >= decision.warm_up).sum())
+            observed[profile]["synthetic"].append(judge(risk, alarms, points / RISK_POINTS))
+            alarms, points = _on_nab(bundle.network, profile, decision)
+            observed[profile]["NAB outside windows"].append(judge(risk, alarms, points / RISK_POINTS))
     PLOT.parent.mkdir(parents=True, exist_ok=True)
-    PLOT.write_text(_plot(observed["balanced"]))
-    return {"risks": RISKS, "observed": observed, "within": WITHIN}
+    PLOT.write_text(
+        _plot({name: [(one.rate, one.alarms) for one in got] for name, got in observed["balanced"].items()})
+    )
+    table = ThresholdTable(**bundle.manifest.calibration["balanced"])
+    return {"observed": observed, "per_day": _by_interval(bundle.network, table, made), "within": WITHIN}
+
+
+def judge(asked: float, alarms: int, exposure: float) -> Observed:
+    """What so many alarms in so much time, or so many thousand points, say of the rate asked for."""
+    lowest = chi2.ppf(0.025, 2 * alarms) / 2 if alarms else 0.0
+    interval = lowest / exposure, chi2.ppf(0.975, 2 * alarms + 2) / 2 / exposure
+    rate = alarms / exposure
+    if asked / WITHIN <= rate <= asked * WITHIN:
+        judged = "yes"
+    else:
+        judged = "open" if interval[1] >= asked / WITHIN and interval[0] <= asked * WITHIN else "no"
+    return Observed(asked, round(rate, 5), alarms, (round(interval[0], 5), round(float(interval[1]), 5)), judged)
 
 
 def shortfalls(figures: dict[str, Any]) -> list[str]:
-    """Observed rates of synthetic streams that are not within the promised factor of what was asked for."""
+    """Observed rates of synthetic streams that are not within the promised factor, and not by chance."""
+    told = {f"{profile}, per 1,000 points": sources["synthetic"] for profile, sources in figures["observed"].items()}
     return [
-        f"{profile}: found {rate} false alarms per 1,000 points at risk {risk}, expected within a factor of {WITHIN}"
-        for profile, sources in figures["observed"].items()
-        for risk, (rate, alarms) in zip(figures["risks"], sources["synthetic"], strict=True)
-        if alarms >= FEWEST and abs(math.log(rate / risk)) > math.log(WITHIN)
+        f"{name}: found {one.rate} false alarms at {one.asked}, expected within a factor of {WITHIN}"
+        for name, rows in {**told, **figures["per_day"]}.items()
+        for one in rows
+        if one.judged == "no"
     ]
 
 
 def rows(figures: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     """Cells of a table: a risk a row."""
-    for n, risk in enumerate(figures["risks"]):
-        cells = [source[n] for sources in figures["observed"].values() for source in sources.values()]
-        yield f"{risk:g}", *(f"{rate:.4g} ({alarms})" for rate, alarms in cells)
+    sources = [source for profile in figures["observed"].values() for source in profile.values()]
+    for told in zip(*sources, strict=True):
+        yield f"{told[0].asked:g}", *map(_cell, told)
 
 
-def _on_synthetic(network: Network, profile: str, decision: Decision) -> tuple[float, int]:
-    made = generate(np.random.default_rng(SEED), STREAMS, POINTS, faults=False)
+def daily_rows(figures: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Cells of a table: a risk per day a row, a sampling interval a column."""
+    for told in zip(*figures["per_day"].values(), strict=True):
+        yield f"{told[0].asked:g}", *map(_cell, told)
+
+
+def _cell(one: Observed) -> str:
+    return f"{one.rate:.2g} ({one.alarms}: {one.interval[0]:.2g} to {one.interval[1]:.2g}) {one.judged}"
+
+
+def _by_interval(network: Network, table: ThresholdTable, made: SyntheticStreams) -> dict[str, list[Observed]]:
+    """What a risk per day comes to in lanes of different sampling intervals."""
+    found: dict[str, list[Observed]] = {}
+    for risk in RISKS_PER_DAY:
+        decision = make_decision(table, risk_per_day=risk)
+        verdicts = _on_synthetic(network, "balanced", decision, made)
+        alarms = np.bincount(np.flatnonzero(verdicts.event == OPENED) % STREAMS, minlength=STREAMS)
+        for interval_us in np.unique(made.interval_us).tolist():
+            lanes = made.interval_us == interval_us
+            days = int(lanes.sum()) * (POINTS - decision.warm_up) * interval_us / DAY_US
+            told = judge(risk, int(alarms[lanes].sum()), days)
+            found.setdefault(f"{interval_us // 60_000_000} min", []).append(told)
+    return found
+
+
+def _on_synthetic(network: Network, profile: str, decision: Decision, made: SyntheticStreams) -> Verdicts:
     detector = Detector(network, PROFILES[profile], decision)
     lane, position = np.tile(np.arange(STREAMS), POINTS), np.arange(STREAMS * POINTS)
     slab = allocate(detector.lane_dtype, STREAMS)
-    verdicts = detector.score(slab, lane, made.time_us.T.ravel(), made.values.T.ravel(), position)
-    alarms = int((verdicts.event == OPENED).sum())
-    return _rate(alarms, int((verdicts.points >= decision.warm_up).sum())), alarms
+    return detector.score(slab, lane, made.time_us.T.ravel(), made.values.T.ravel(), position)
 
 
-def _on_nab(network: Network, profile: str, decision: Decision) -> tuple[float, int]:
+def _on_nab(network: Network, profile: str, decision: Decision) -> tuple[int, int]:
+    """(alarms, points) outside the windows."""
     detector = Detector(network, PROFILES[profile], decision)
     alarms = points = 0
     for stream in load_nab():
@@ -86,11 +150,7 @@ def _on_nab(network: Network, profile: str, decision: Decision) -> tuple[float, 
         usual = ~label_rows(time_us, stream.windows) & (verdicts.points >= decision.warm_up)
         alarms += int((usual & (verdicts.event == OPENED)).sum())
         points += int(usual.sum())
-    return _rate(alarms, points), alarms
-
-
-def _rate(alarms: int, points: int) -> float:
-    return round(alarms / points * RISK_POINTS, 5)
+    return alarms, points
 
 
 def _plot(observed: dict[str, list[tuple[float, int]]]) -> str:

@@ -36,6 +36,14 @@ def test_fault_free_streams_are_calmer() -> None:
     assert typical_largest_jump(without) < 0.8 * typical_largest_jump(with_faults)
 
 
+def test_fault_free_streams_have_habits() -> None:
+    """What half a stream has not shown is rare in the other half: spikes come often, and no tail grows without end."""
+    values = generate(np.random.default_rng(7), 2000, 1000, faults=False).values
+    growth = np.ptp(values, axis=1) / np.maximum(np.ptp(values[:, :500], axis=1), 1e-9)
+    assert np.mean(growth > 3) < 0.025
+    assert np.quantile(growth, 0.99) < 6
+
+
 def test_many_streams_follow_the_day() -> None:
     """More than a quarter of the hourly streams correlate with themselves a day earlier, and some do not at all."""
     streams = generate(np.random.default_rng(7), 2000, 480, faults=False)

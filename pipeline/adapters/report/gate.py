@@ -101,7 +101,7 @@ def _facts(report: Mapping[str, Any]) -> str:
         ("Gain by lanes, 95 %", _interval(gain["by_lane_95"])),
         ("Gain by time, 95 %", _interval(gain["by_time_95"])),
         ("Profile", settings["profile"]),
-        ("Risk", f"{brief_risk(settings['risk'], settings['risk_per_day'])}{' per 1,000 points' * (settings['risk'] is not None)}"),
+        ("Risk", brief_risk(settings["risk"], settings["risk_per_day"]) + " per 1,000 points" * bool(settings["risk"])),
         ("Config hash", settings["config_hash"]),
         ("Driftline", settings["driftline"]),
     ]  # fmt: skip

@@ -22,7 +22,7 @@ TREES = "river.anomaly.HalfSpaceTrees"
 
 def test_the_detector_is_the_one_configured() -> None:
     """The LSTM unless another is named; risk, episodes and options go to it."""
-    assert choose_detector(Config()).bundle == "048da98f89d04e9f"
+    assert choose_detector(Config()).bundle == "a8db8249f4205e96"
     chosen = choose_detector(configured(detector__kind="windowed-gaussian", detector__risk=0.1, episodes__rest=7))
     assert isinstance(chosen.detector, WindowedGaussian)
     assert chosen.detector.window == WINDOW
@@ -90,7 +90,7 @@ def test_a_baseline_is_one_flag_away(
         assert events[0]["once_in"] == pytest.approx((spoke["among"] + 1) / (spoke["seen"] + 1), rel=0.05)
         assert events[0]["reason"].startswith("raw score of the detector: ")
     told = capsys.readouterr().out
-    assert f"Detector  {kind}{' (window_size=100)' if options else ''}, risk 1" in told
+    assert f"Detector  {kind}{' (window_size=100)' if options else ''}, risk 0.7" in told
     assert f"<dt>Detector</dt><dd>{kind}</dd>" in (out / "report.html").read_text()
 
 

@@ -18,7 +18,7 @@ TINY = ("--hidden", "4", "--steps", "4", "--series", "4", "--length", "500", "--
 def test_a_trained_bundle_can_replay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The bundle that is written says how it was made, is calibrated for every profile, and scores a stream."""
     bundle = tmp_path / "bundles" / "mine"
-    assert run(["pretrain", "--out", str(bundle), *TINY, "--seed", "5", "--calibration-streams", "40"]) == 0
+    assert run(["pretrain", "--out", str(bundle), *TINY, "--seed", "5", "--calibration-streams", "10"]) == 0
     out, err = capsys.readouterr()
     assert "validation loss" in out
     assert "step 4 of 4" in err
@@ -39,7 +39,7 @@ def test_a_network_can_be_kept(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')")
     shipped, out = shipped_bundle_path(), tmp_path / "b"
     here = Path(__file__).parents[3]
-    measured = ("--calibration-streams", "40", "--seed", "8")
+    measured = ("--calibration-streams", "10", "--seed", "8")
     path = f"{tmp_path}:{here}"
     process = start("pretrain", "--out", out, "--keep-network", shipped, *measured, PYTHONPATH=path)
     _, told = process.communicate(timeout=300)
