@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from detectors.compiled import compiled
 from detectors.features import LONG, window_moments
+from detectors.lookback import DAY_US
 from detectors.normalise import CLIP_AFTER
 
 NOTHING, OPENED, WORSENED, CLOSED, CLOSED_AS_LEVEL_SHIFT = range(5)
@@ -70,22 +71,29 @@ def threshold_of(decision, points, interval_us):
 
 
 @compiled
-def _is_level_shift(lane, window, decision):
+def _is_level_shift(lane, window, decision, from_day_before):
     """Whether the window, all of it behind the last flagged point, lies steadily where the lane does not usually go.
 
-    A level within the lane's usual range, such as that of another time of day, is none.
+    A level within the lane's usual range is none. Nor is that of another time of day: where the day before is known,
+    and was before the episode, the level must differ from it as well.
     """
     level, spread = window_moments(window, lane.points + 1, min(decision.quiet, len(window)))
     allowed = decision.shift_spreads * max(np.float64(lane.spread_before), spread, 1e-6)
     usual = decision.shift_range * math.sqrt(lane.variance) / max(np.float64(lane.frame_scale), 1e-30)
-    return abs(level - lane.level_before) > max(allowed, usual)
+    moved = abs(level - lane.level_before)
+    if not math.isnan(from_day_before) and lane.last_time_us - lane.episode_us < DAY_US:
+        moved = min(moved, abs(from_day_before))
+    return moved > max(allowed, usual)
 
 
 @compiled
-def track_episode(lane, window, decision, score, threshold, position):
+def track_episode(lane, window, decision, score, threshold, position, from_day_before):
     """(flagged, event) of a scored point; updates the lane's episode.
 
     Called before the point is counted, with its value already in the window.
+
+    Args:
+        from_day_before: difference of the newest values from those of one day before, in frame units; NaN: unknown.
     """
     exceeds = score >= threshold
     if 0 < lane.since_alert < LONGEST_REST:
@@ -115,7 +123,7 @@ def track_episode(lane, window, decision, score, threshold, position):
     if lane.quiet < decision.quiet:
         return False, NOTHING
     lane.episode_points = 0
-    return False, CLOSED_AS_LEVEL_SHIFT if _is_level_shift(lane, window, decision) else CLOSED
+    return False, CLOSED_AS_LEVEL_SHIFT if _is_level_shift(lane, window, decision, from_day_before) else CLOSED
 
 
 @compiled

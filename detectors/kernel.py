@@ -235,6 +235,13 @@ def _remember(lane, tails, counts, means, plan, streams, derived, learned, ages)
 
 
 @compiled
+def _from_day_before(derived):
+    """Difference from one day before, of the newest points where their mean is kept, else of this one; NaN: unknown."""
+    mean = derived[MEAN_SEASONAL_DIFFERENCE]
+    return derived[SEASONAL_DIFFERENCE] if math.isnan(mean) else mean
+
+
+@compiled
 def _count_seasons(lane, derived):
     """Count the differences from a day and a week ago that this point had."""
     if lane.points < FRAME_AFTER:
@@ -408,7 +415,9 @@ def walk(
             flagged_before = lane.episode_points
             flagged, event, episode = False, NOTHING, np.int64(-1)
             if lane.points >= decision.warm_up:
-                flagged, event = track_episode(lane, window, decision, score, threshold, positions[n])
+                flagged, event = track_episode(
+                    lane, window, decision, score, threshold, positions[n], _from_day_before(work.derived[i])
+                )
                 if lane.episode_points > 0 or event >= CLOSED:
                     episode = lane.episode_position
             else:

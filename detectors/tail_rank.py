@@ -204,7 +204,7 @@ def _judge(lanes, decision, rows, time_us, values, positions, raws, verdicts):
         flagged, event, episode = False, NOTHING, np.int64(-1)
         if lane.points >= decision.warm_up:
             verdicts.score[n] = score
-            flagged, event = track_episode(lane, window, decision, score, threshold, positions[n])
+            flagged, event = track_episode(lane, window, decision, score, threshold, positions[n], np.nan)
             if lane.episode_points > 0 or event >= CLOSED:
                 episode = lane.episode_position
         if event != NOTHING and score > 0:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from detectors.detector import Detector
-from detectors.episodes import CLOSED_AS_LEVEL_SHIFT, OPENED
+from detectors.episodes import CLOSED, CLOSED_AS_LEVEL_SHIFT, OPENED
 from detectors.frontend import series_inputs
 from detectors.kernel import Verdicts
 from detectors.layout import PROFILES, Slab, allocate
@@ -266,6 +266,19 @@ def test_a_level_shift_is_told_once_and_accepted(profile: str, base: str, size: 
     assert happened[0] < 3010
     assert events[-1] == CLOSED_AS_LEVEL_SHIFT
     assert happened[-1] < 3100
+
+
+@pytest.mark.parametrize("profile", ["balanced", "dense"])
+@pytest.mark.parametrize(("lasts", "kind"), [(False, CLOSED), (True, CLOSED_AS_LEVEL_SHIFT)])
+def test_another_time_of_day_is_no_level_shift(profile: str, lasts: bool, kind: int) -> None:
+    """In a square daily rhythm an incident just before it turns is none; a lasting change there is one."""
+    count, day, turn = 2000, 288, 288 * 5 + 144
+    values = 5.0 * (np.arange(count) % day >= day // 2) + 0.1 * np.random.default_rng(7).normal(size=count)
+    values[turn - 4 : count if lasts else turn - 1] -= 12
+    verdicts = _one_lane(make_detector(profile, threshold=2.2), values)
+    happened = verdicts.event[verdicts.event_point[verdicts.event_point >= turn - 4]]
+    assert happened[0] == OPENED
+    assert happened[happened >= CLOSED][0] == kind
 
 
 def test_an_incident_does_not_raise_the_threshold() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from detectors.episodes import CLOSED, CLOSED_AS_LEVEL_SHIFT, NOTHING, OPENED, WORSENED, track_episode
 from detectors.layout import PROFILES, allocate, lane_dtype
+from detectors.lookback import DAY_US
 from detectors.thresholds import fixed_decision
 
 THRESHOLD = 2.0
@@ -25,22 +26,29 @@ class _Run(NamedTuple):
         return {n: event for n, event in enumerate(self.events) if event != NOTHING}
 
 
-def _run(scores: list[float], levels: list[float] | None = None, **rules: float) -> _Run:
+def _run(
+    scores: list[float],
+    levels: list[float] | None = None,
+    *,
+    from_day_before: float = np.nan,
+    step_us: int = 1000,
+    **rules: float,
+) -> _Run:
     decision = fixed_decision(THRESHOLD, rest=REST, quiet=QUIET, **rules)
     slab = allocate(lane_dtype(PROFILES["balanced"], 1, 1), 1)
     lane, window = slab["scalars"][0], slab["window"][0]
     run = _Run([], [], [], [])
     for n, score in enumerate(scores):
         window[lane["points"] % len(window)] = (levels or [0.0, 0.1] * len(scores))[n]
-        lane["last_time_us"] = 1000 * n
-        flagged, event = track_episode(lane, window, decision, score, THRESHOLD, 100 + n)
+        lane["last_time_us"] = step_us * n
+        flagged, event = track_episode(lane, window, decision, score, THRESHOLD, 100 + n, from_day_before)
         lane["points"] += 1
         run.flagged.append(bool(flagged))
         run.events.append(int(event))
         run.points.append(int(lane["episode_points"]))
         run.peaks.append(float(lane["peak_score"]))
         if event == OPENED:
-            assert (lane["episode_position"], lane["episode_us"]) == (100 + n, 1000 * n)
+            assert (lane["episode_position"], lane["episode_us"]) == (100 + n, step_us * n)
     return run
 
 
@@ -93,6 +101,19 @@ def test_a_lasting_new_level_is_told_as_a_level_shift() -> None:
     assert _run(scores, noise).happened() == {80: OPENED, 80 + QUIET: CLOSED}
 
 
+def test_a_level_that_the_day_before_had_is_no_level_shift() -> None:
+    """It must differ from that of one day before as well, if the episode has not gone on for so long."""
+    levels = [0.01 * (n % 2) + (n >= 80) for n in range(140)]
+    scores = [0.0] * 80 + [3.0] + [0.0] * 59
+
+    def closed_as(from_day_before: float, step_us: int = 1000) -> int:
+        return _run(scores, levels, from_day_before=from_day_before, step_us=step_us).happened()[80 + QUIET]
+
+    assert closed_as(np.nan) == closed_as(1.0) == closed_as(-1.0) == CLOSED_AS_LEVEL_SHIFT
+    assert closed_as(0.0) == CLOSED
+    assert closed_as(0.0, DAY_US // QUIET) == CLOSED_AS_LEVEL_SHIFT
+
+
 def test_the_last_flagged_point_is_no_part_of_the_new_level() -> None:
     """The level behind an episode is that of the quiet points alone, so that its last point cannot hide a shift."""
     levels = [0.01 * (n % 2) for n in range(140)]
@@ -109,7 +130,7 @@ def test_a_quiet_time_longer_than_the_window_is_harmless() -> None:
     events = []
     for n in range(601):
         window[n % len(window)] = 5.0 if n >= 100 else 0.0
-        events.append(track_episode(lane, window, decision, 3.0 if n == 100 else 0.0, THRESHOLD, n)[1])
+        events.append(track_episode(lane, window, decision, 3.0 if n == 100 else 0.0, THRESHOLD, n, np.nan)[1])
         lane["points"] += 1
     assert [n for n, event in enumerate(events) if event] == [100, 600]
     assert events[600] == CLOSED_AS_LEVEL_SHIFT
