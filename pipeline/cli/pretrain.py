@@ -85,7 +85,8 @@ def command(out: Path, **given: Any) -> None:
 
     The thresholds that go with it are measured on streams without faults. Needs torch.
 
-    Without a time limit, the same options give the same weights on the same machine.
+    Without a time limit, the same options give the same weights on the same machine. With --keep-network, thresholds
+    that come out as the bundle has them give that bundle again, with its id.
     """
     from pipeline.cli.kernels import use_kernel_cache
     from pipeline.errors import ConfigError
@@ -106,7 +107,8 @@ def command(out: Path, **given: Any) -> None:
 
     screen, console = Screen(), make_console()
     made_by = f"driftline {driftline_version()}"
-    if given["keep_network"] is None:
+    parent = None if given["keep_network"] is None else load_bundle(given["keep_network"])
+    if parent is None:
         prior = train_on_screen(
             lambda report: pretrain(config, clock=time.monotonic, progress=report), config.training.steps, screen
         )
@@ -114,7 +116,6 @@ def command(out: Path, **given: Any) -> None:
         console.print(tell_errors(prior.metrics), highlight=False)
         network, origin, lineage = prior.network, _origin(prior), Lineage(None, made_by)
     else:
-        parent = load_bundle(given["keep_network"])
         if parent.network.is_joint:
             raise ConfigError(
                 f"--keep-network: found a joint network of {', '.join(parent.network.fields)}; expected one that "
@@ -123,12 +124,21 @@ def command(out: Path, **given: Any) -> None:
         network, origin, lineage = parent.network, _origin(parent.manifest), Lineage(parent.manifest.id, made_by)
     tables = {name: _calibrate(network, name, given["seed"], given["calibration_streams"], screen) for name in PROFILES}
     bundle = make_bundle(network, inputs_version=INPUTS_VERSION, lineage=lineage, calibration=tables, **origin)
+    if parent is not None and _differs_in_lineage_alone(bundle.manifest, parent.manifest):
+        bundle = parent
     save_bundle(bundle, out)
     console.print(
         f"Bundle {bundle.short_id} is in {out}. Try it: driftline replay FILE --bundle {out}\n"
         f"Put it into the registry: driftline models add {out}",
         highlight=False,
     )
+
+
+def _differs_in_lineage_alone(new: "Manifest", old: "Manifest") -> bool:
+    """Whether nothing that scores came out otherwise, so that the new bundle is the old one made again."""
+    from msgspec.structs import replace
+
+    return replace(new, id=old.id, lineage=old.lineage) == old
 
 
 def _origin(made: "Prior | Manifest") -> dict[str, Any]:

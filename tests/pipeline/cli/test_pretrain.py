@@ -52,6 +52,17 @@ def test_a_network_can_be_kept(tmp_path: Path) -> None:
     assert (after.version, after.normaliser, after.code_version) == (before.version, None, None)
 
 
+@pytest.mark.slow
+def test_measuring_again_gives_the_same_bundle(tmp_path: Path) -> None:
+    """Thresholds that come out as they were make no new bundle; what is written is the one given, to the byte."""
+    first, again = tmp_path / "first", tmp_path / "again"
+    measured = ("--calibration-streams", "8", "--seed", "8")
+    assert run(["pretrain", "--out", str(first), "--keep-network", str(shipped_bundle_path()), *measured]) == 0
+    assert run(["pretrain", "--out", str(again), "--keep-network", str(first), *measured]) == 0
+    for name in ("manifest.json", "weights.safetensors"):
+        assert (again / name).read_bytes() == (first / name).read_bytes()
+
+
 @pytest.mark.torch
 def test_the_defaults_are_those_of_the_training() -> None:
     """What the help shows as default is what the training takes by itself."""
