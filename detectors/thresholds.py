@@ -80,6 +80,14 @@ class ThresholdTable:
         rates = 10.0 ** (log_rates[column] + (log_rates[column + 1] - log_rates[column]) * between)
         return Rates(rates, scores >= falling[:, 0])
 
+    def reach(self) -> tuple[float, float]:
+        """The least and the most false alarms per point that an old lane can be given.
+
+        The least ends the table; from the most on, a lower threshold has brought no more.
+        """
+        _, log_rates, table = self._arrays
+        return 10.0 ** log_rates[0], 10.0 ** log_rates[table[-1].argmin()]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a bundle."""
         return {

@@ -8,10 +8,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from detectors.thresholds import ThresholdTable
 from pipeline.adapters.kafka.connection import KafkaSettings, client_options
 from pipeline.adapters.kafka.topics import TopicAdmin
 from pipeline.adapters.report.header import brief_risk
-from pipeline.cli import check_kafka, check_state
+from pipeline.cli import check_kafka, check_risk, check_state
 from pipeline.cli.check_kafka import Inputs, Told
 from pipeline.cli.detecting import require_lstm
 from pipeline.cli.kafka_settings import settings_from
@@ -109,6 +110,7 @@ def _bundle(config: Config, scratch: Path, found: _Found) -> Iterator[Told]:
     found.workshop = EngineWorkshop(config, bundle, scratch)
     risk = brief_risk(config.detector.risk, config.detector.risk_per_day)
     yield "ok", f"{bundle.short_id}, profile {config.detector.profile}, risk {risk}"
+    yield from check_risk.within_reach(config, ThresholdTable(**bundle.manifest.calibration[config.detector.profile]))
     if (lanes := found.workshop.lanes) is not None:
         yield "ok", f"new keys begin with {lanes.path}: {lanes.making.keys} keys of {lanes.run.source}, {lanes.id}"
 

@@ -81,6 +81,13 @@ def test_a_higher_score_is_never_more_frequent(a: float, b: float, points: int) 
     assert high <= low
 
 
+def test_a_table_reaches_from_its_rarest_rate_to_the_last_that_lowers_the_threshold() -> None:
+    """What an old lane can be given ends where the threshold does not fall any more."""
+    held = ThresholdTable((150, 500), (-5.0, -4.0, -3.0, -2.0), ((3.0, 2.5, 2.0, 1.9), (2.4, 2.0, 1.7, 1.7)))
+    assert held.reach() == pytest.approx((1e-5, 1e-3))
+    assert TABLE.reach() == pytest.approx((1e-5, 1e-3))
+
+
 def test_a_fixed_decision_has_one_threshold() -> None:
     """Its threshold is the same at any age."""
     assert {_at(fixed_decision(1.7), points, 0) for points in (0, 1, 7, 150, 10**6)} == {1.7}
