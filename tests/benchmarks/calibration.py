@@ -23,9 +23,11 @@ from detectors.network import Network
 from detectors.synthetic import DAY_US, SyntheticStreams, generate
 from detectors.thresholds import RISK_POINTS, ThresholdTable, make_decision
 from pipeline.adapters.bundles import load_bundle, shipped_bundle_path
+from pipeline.config import DEFAULT_RISK
 from tests.nab import load_nab
 
-RISKS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+TICKS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+RISKS = tuple(sorted({*TICKS, DEFAULT_RISK}))
 RISKS_PER_DAY = (0.003, 0.01, 0.03)
 """Within what lanes of an hour can have, whose 24 points a day bear 0.1 alarms at most."""
 STREAMS, POINTS, SEED = 100, 12_000, 77
@@ -68,9 +70,7 @@ def run() -> dict[str, Any]:
             alarms, points = _on_nab(bundle.network, profile, decision)
             observed[profile]["NAB outside windows"].append(judge(risk, alarms, points / RISK_POINTS))
     PLOT.parent.mkdir(parents=True, exist_ok=True)
-    PLOT.write_text(
-        _plot({name: [(one.rate, one.alarms) for one in got] for name, got in observed["balanced"].items()})
-    )
+    PLOT.write_text(_plot(observed["balanced"]))
     table = ThresholdTable(**bundle.manifest.calibration["balanced"])
     return {"observed": observed, "per_day": _by_interval(bundle.network, table, made), "within": WITHIN}
 
@@ -153,12 +153,13 @@ def _on_nab(network: Network, profile: str, decision: Decision) -> tuple[int, in
     return alarms, points
 
 
-def _plot(observed: dict[str, list[tuple[float, int]]]) -> str:
-    """Asked against observed, both logarithmic, with the diagonal and the promised band around it, as SVG."""
-    low, high = math.log10(RISKS[0]) - 0.2, math.log10(RISKS[-1]) + 0.2
+def _plot(observed: dict[str, list[Observed]]) -> str:
+    """Asked against observed with its interval, both logarithmic, the diagonal and the promised band, as SVG."""
+    low, high = math.log10(RISKS[0]) - 0.3, math.log10(RISKS[-1]) + 0.3
 
     def at(value: float) -> float:
-        return _MARGIN + (math.log10(value) - low) / (high - low) * (_SIDE - 2 * _MARGIN)
+        place = min(max(math.log10(max(value, 1e-9)), low), high)
+        return _MARGIN + (place - low) / (high - low) * (_SIDE - 2 * _MARGIN)
 
     def point(asked: float, found: float) -> str:
         return f"{at(asked):.1f},{_SIDE - at(found):.1f}"
@@ -176,28 +177,32 @@ def _plot(observed: dict[str, list[tuple[float, int]]]) -> str:
         f'<polygon points="{" ".join(band)}" fill="#e3ecf7"/>',
         f'<polyline points="{point(ends[0], ends[0])} {point(ends[1], ends[1])}" stroke="#8aa" fill="none"/>',
     ]
-    for risk in RISKS:
+    for risk in TICKS:
         place = at(risk)
         lines += [
             f'<text x="{place:.1f}" y="{_SIDE - _MARGIN + 16}" text-anchor="middle">{risk:g}</text>',
             f'<text x="{_MARGIN - 8}" y="{_SIDE - place + 4:.1f}" text-anchor="end">{risk:g}</text>',
         ]
     for number, (source, colour) in enumerate(zip(observed, ("#1f5fa8", "#c4551a"), strict=True)):
-        seen = [(risk, rate) for risk, (rate, _) in zip(RISKS, observed[source], strict=True) if rate > 0]
-        path = " ".join(point(risk, min(max(rate, ends[0]), ends[1])) for risk, rate in seen)
-        lines.append(f'<polyline points="{path}" stroke="{colour}" stroke-width="2" fill="none"/>')
-        for one in path.split():
-            x, y = one.split(",")
-            lines.append(f'<circle cx="{x}" cy="{y}" r="3.5" fill="{colour}"/>')
+        aside = 4 * number - 2
+        for one in observed[source]:
+            x, (least, most) = at(one.asked) + aside, one.interval
+            ys = f'y1="{_SIDE - at(least):.1f}" y2="{_SIDE - at(most):.1f}"'
+            lines.append(f'<line x1="{x:.1f}" x2="{x:.1f}" {ys} stroke="{colour}"/>')
+            if one.alarms:
+                lines.append(f'<circle cx="{x:.1f}" cy="{_SIDE - at(one.rate):.1f}" r="3.5" fill="{colour}"/>')
         top = _MARGIN + 16 * number
         lines.append(f'<text x="{_MARGIN + 12}" y="{top}" fill="{colour}">{source}</text>')
     middle = _SIDE / 2
     lines += [
         (
             f'<text x="{middle}" y="{_SIDE - 14}" text-anchor="middle">'
-            "asked for: risk, false alarms per 1,000 points</text>"
+            "asked for: false alarms per 1,000 points (band: within a factor of 1.5)</text>"
         ),
-        f'<text x="14" y="{middle}" text-anchor="middle" transform="rotate(-90 14 {middle})">observed</text>',
+        (
+            f'<text x="14" y="{middle}" text-anchor="middle" transform="rotate(-90 14 {middle})">'
+            "observed, with its 95 % interval</text>"
+        ),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
