@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.synthetic import DAY_US, MONDAY_US, WEEK_US, autoregressive
+from detectors.synthetic import DAY_US, MONDAY_US, WEEK_US
+from detectors.waves import Floats, autoregressive
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 FAMILIES: Final = ("pump", "boiler", "meter", "fan", "shop", "host")

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from detectors.synthetic import DAY_US, Corpus, autoregressive, corpus_hash, generate
+from detectors.synthetic import DAY_US, Corpus, corpus_hash, generate
+from detectors.waves import autoregressive
 
 
 def test_streams_are_finite_regular_and_never_constant() -> None:
