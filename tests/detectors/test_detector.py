@@ -274,9 +274,9 @@ def test_another_time_of_day_is_no_level_shift(profile: str, lasts: bool, kind: 
     """In a square daily rhythm an incident just before it turns is none; a lasting change there is one."""
     count, day, turn = 2000, 288, 288 * 5 + 144
     values = 5.0 * (np.arange(count) % day >= day // 2) + 0.1 * np.random.default_rng(7).normal(size=count)
-    values[turn - 4 : count if lasts else turn - 1] -= 12
+    values[turn - 1 : count if lasts else turn] -= 12
     verdicts = _one_lane(make_detector(profile, threshold=2.2), values)
-    happened = verdicts.event[verdicts.event_point[verdicts.event_point >= turn - 4]]
+    happened = verdicts.event[verdicts.event_point[verdicts.event_point >= turn - 1]]
     assert happened[0] == OPENED
     assert happened[happened >= CLOSED][0] == kind
 

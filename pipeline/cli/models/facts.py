@@ -105,6 +105,7 @@ def thresholds(bundle: Bundle, risk: float) -> dict[str, dict[str, float]]:
         except (TypeError, ValueError):
             continue
         told[profile] = {
-            f"{age:g}": round(float(score), 4) for age, score in zip(table["ages"], decision.thresholds, strict=True)
+            f"{age:g}": round(float(score), 4)
+            for age, score in zip(table["ages"], decision.thresholds[:, 0], strict=True)
         }
     return told
