@@ -68,4 +68,8 @@ def make_guard(config: Config, bundle: Bundle, bundles: KnownBundles) -> Guard |
     if not isinstance(bundles, ChampionWatch) or not config.models.rollback:
         return None
     # a risk per day allows what the interval of each lane makes of it: then the usual rate alone is gone by
-    return Guard(bundle.short_id, Probation(allowed=(config.detector.risk or 0.0) / RISK_POINTS), bundles.leave)
+    allowed = (config.detector.risk or 0.0) / RISK_POINTS
+    fields = len(message_format(config).value_fields)
+    if config.detector.joint and fields > 1:
+        allowed *= (fields + 1) / fields  # joint lanes raise alarms too, and have no points of their own
+    return Guard(bundle.short_id, Probation(allowed=allowed), bundles.leave)
