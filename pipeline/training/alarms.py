@@ -7,7 +7,7 @@ import numpy as np
 
 from detectors.excerpts import first_held_back
 from pipeline.records import Anomaly, Checkpoint, Disposition, VerdictTable
-from pipeline.training.history import History
+from pipeline.training.history import History, of_fields
 
 KeyName = tuple[str, str, str]
 
@@ -68,7 +68,7 @@ class AlarmCounter:
             never = np.iinfo(np.int64).max
             names = [(self.source, self.partition, name) for name in table.key_names]
             since = np.array([self.counted.since_us.get(name, never) for name in names], np.int64)
-            counts = (table.disposition <= Disposition.WARMING) & (table.time_us >= since[table.key])
+            counts = (table.disposition <= Disposition.WARMING) & (table.time_us >= since[table.key]) & of_fields(table)
             self.counted.points += int(counts.sum())
             self.counted.opened += int((counts & table.is_anomaly & (table.episode == table.position)).sum())
 

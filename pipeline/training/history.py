@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.records import Anomaly, Checkpoint, Disposition, VerdictTable
+from pipeline.records import JOINT, Anomaly, Checkpoint, Disposition, VerdictTable
 
 _DTYPE = np.dtype(
     [
@@ -25,6 +25,11 @@ _DTYPE = np.dtype(
 )
 SLACK = 1.25
 """Points are forgotten when there are so many times as many as may be kept: seldom, since it takes a pass over all."""
+
+
+def of_fields(table: VerdictTable) -> NDArray[np.bool_]:
+    """Which rows (n,) are of fields: those of joint lanes are made of them, and no record has their values."""
+    return np.array([name != JOINT for name in table.field_names])[table.field]
 
 
 @dataclass(slots=True)
@@ -67,7 +72,7 @@ class History:
 
     Attributes:
         source, partition: of the records to come; part of a key's name here.
-        fields: names of the fields, in the order of the first table.
+        fields: names of the fields, in the order of the first table; joint lanes, which come last, are left out.
     """
 
     def __init__(self, most: int, least: int) -> None:
@@ -83,12 +88,12 @@ class History:
     def add(self, tables: Iterable[VerdictTable], anomalies: Iterable[Anomaly]) -> None:  # noqa: ARG002
         """Take what came of a micro-batch."""
         for table in tables:
-            self.fields = self.fields or table.field_names
-            taken = np.flatnonzero(table.disposition <= Disposition.WARMING)
+            self.fields = self.fields or tuple(name for name in table.field_names if name != JOINT)
+            taken = np.flatnonzero((table.disposition <= Disposition.WARMING) & of_fields(table))
             points = np.empty(len(taken), _DTYPE)
             for name in ("time_us", "position", "value"):
                 points[name] = getattr(table, name)[taken]
-            place = np.array([self.fields.index(name) for name in table.field_names], np.int8)
+            place = np.array([self.fields.index(name) for name in table.field_names if name != JOINT], np.int8)
             points["field"] = place[table.field[taken]]
             points["in_episode"] = table.episode[taken] != -1
             points["opens"] = table.is_anomaly[taken] & (table.episode[taken] == table.position[taken])
