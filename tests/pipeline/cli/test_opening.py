@@ -63,5 +63,8 @@ def test_an_evaluation_pins_the_champion(tmp_path: Path, monkeypatch: pytest.Mon
     name = registry.publish(variant(seed=2), act())
     registry.promote(name, act())
     monkeypatch.setenv("DRIFTLINE_MODELS__REGISTRY", str(tmp_path / "models"))
-    given = {"detector": None, "detector_option": (), "profile": None, "bundle": "champion", "risk": None, "file": None}
+    given = {
+        "detector": None, "detector_option": (), "profile": None, "bundle": "champion", "risk": None,
+        "risk_per_day": None, "file": None,
+    }  # fmt: skip
     assert config_of(given).detector.bundle == f"#{name}"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.cli import run
-from pipeline.config import config_hash, load_config
+from pipeline.config import DEFAULT_RISK, config_hash, load_config
 from pipeline.tuning.search import FILE
 from tests.nab import load_nab, write_checkout
 from tests.pipeline.cli.samples import START, STEP, start, write_stream
@@ -65,7 +65,7 @@ def test_a_file_without_labels_is_tuned_by_faults_put_in(tmp_path: Path, capsys:
     assert run(["replay", str(source), "--config", str(config), "--out", str(tmp_path / "replay"), "--quiet"]) == 0
     tuned = found["best"]["changed"] if found["use"] == "tuned" else {}
     loaded = load_config(config, environ={}).config
-    assert loaded.detector.risk == tuned.get("detector.risk", 1.1)
+    assert loaded.detector.risk == tuned.get("detector.risk", DEFAULT_RISK)
     assert loaded.episodes.rest == tuned.get("episodes.rest", 120)
     assert (tmp_path / "out" / "trials.svg").read_text().count("<circle") == 4 * 3
 
