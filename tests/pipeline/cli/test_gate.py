@@ -19,7 +19,7 @@ from tests.pipeline.adapters.bundles.bench import NOON
 from tests.pipeline.cli.bundles import variant
 from tests.pipeline.cli.samples import START, STEP
 
-SHIPPED = "048da98f89d04e9f"
+SHIPPED = "2fe13c445829f476"
 KEYS, POINTS = 10, 700
 
 
