@@ -26,7 +26,8 @@ def report_of(made: Tally, rule: Rule | None = None) -> dict[str, Any]:
     """What a gate would say of a slice."""
     trial = Trial(made, 1_000, Counts(), (1.0, 2.0), (3_799, 3_799))
     subjects = (Subject("c" * 64, "champion", "driftline", None), Subject("d" * 64, "<b>mine</b>", "a & b", "c" * 64))
-    settings = {"driftline": "1", "config_hash": "ab", "profile": "balanced", "risk": 1.0, "held_out": "20%"}
+    risk = {"risk": 1.0, "risk_per_day": None}
+    settings = {"driftline": "1", "config_hash": "ab", "profile": "balanced", "held_out": "20%", **risk}
     extent = Extent(20_000, 0, 10**9, np.arange(2))
     return describe(trial, rule or Rule(), subjects, extent, {"source": "history.csv"}, settings)
 
