@@ -60,6 +60,7 @@ def compare_alarms(passing: Pass, kept: History, bundle: Bundle, screen: Screen)
     passing.run(bundle, counter)
     return {
         "asked": passing.config.detector.risk,
+        "asked_per_day": passing.config.detector.risk_per_day,
         "profile": passing.config.detector.profile,
         "points": before.points,
         "before": before.rate,
@@ -105,11 +106,13 @@ def publish(
 
 def tell(fitted: Fitted, alarms: dict[str, Any], console: Console) -> None:
     """Show how the training went, and whether the thresholds carry over."""
+    asked = alarms["asked_per_day"] if alarms["asked"] is None else alarms["asked"]
+    per = " per stream and day" if alarms["asked"] is None else ""
     for line in (
         learning_curve(fitted.metrics["learning_curve"]),
         tell_errors(fitted.metrics),
         (
-            f"alarms per 1,000 points in what was held back, {alarms['asked']:g} being asked for: "
+            f"alarms per 1,000 points in what was held back, {asked:g}{per} being asked for: "
             f"{alarms['before']:.2f} with the bundle before, {alarms['after']:.2f} with this one"
         ),
     ):
