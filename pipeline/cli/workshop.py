@@ -72,11 +72,6 @@ class EngineWorkshop:
         self._held: dict[Place, ExitStack] = defaultdict(ExitStack)
 
     @property
-    def bundle(self) -> Bundle:
-        """The newest."""
-        return self._bundle
-
-    @property
     def detector(self) -> Detector:
         """As configured now."""
         return self._detector
