@@ -51,6 +51,7 @@ class Beginning:
 
         Args:
             directory: of the run; keeps what is made of a history until the run is over.
+            stop: in effect.
 
         Raises:
             StoppedError: it was stopped on the way.
@@ -59,8 +60,7 @@ class Beginning:
         if self.history is None:
             return self.lanes
         screen.step(f"going through the history {self.history.told}")
-        with stop:
-            lanes = make_lanes(self.history, directory / _FILE, config, chosen, screen, stop)
+        lanes = make_lanes(self.history, directory / _FILE, config, chosen, screen, stop)
         if lanes is None or stop():
             raise StoppedError(
                 "stopped on the way through the history, before anything of the source was scored: give the same "

@@ -124,12 +124,13 @@ def replay_files(request: Request, config: Config, screen: Screen, *, kernels: P
     stop = StopRequest()
     with ExitStack() as held:
         watch = held.enter_context(_watching(parts, screen))
-        outputs = held.enter_context(ReplayOutputs(request.out, parts.identity, existing=request.existing))
-        if outputs.resumed is None:
-            for name in (SUMMARY, REPORT):
-                (request.out / name).unlink(missing_ok=True)
-        lanes = parts.beginning.ready(outputs.working, config, chosen, screen, stop)
-        result = _run(parts, lanes, outputs, screen, stop, watch)
+        with stop:
+            outputs = held.enter_context(ReplayOutputs(request.out, parts.identity, existing=request.existing))
+            if outputs.resumed is None:
+                for name in (SUMMARY, REPORT):
+                    (request.out / name).unlink(missing_ok=True)
+            lanes = parts.beginning.ready(outputs.working, config, chosen, screen, stop)
+            result = _run(parts, lanes, outputs, screen, stop, watch)
         judged = Judged()
         if labels is not None and result.completed:
             judged = judge_by_labels(request.out, labels, screen)
@@ -292,7 +293,6 @@ def _run(
     with (
         parts.timeline(request.out, lanes) as engines,
         screen.bar("starting", "points", source.total_rows) as move,
-        stop,
     ):
         records_here = 0
 
