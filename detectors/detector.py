@@ -13,9 +13,11 @@ from detectors.episodes import Decision
 from detectors.evidence import EVIDENCE
 from detectors.features import INPUTS
 from detectors.groups import Joint
-from detectors.kernel import Verdicts, Weights, walk
-from detectors.layout import STREAMS, Plan, Profile, Slab, lane_dtype, make_plan, view_lanes
+from detectors.kernel import Verdicts, make_work, walk
+from detectors.layout import Plan, Profile, Slab, lane_dtype, make_plan, view_lanes
 from detectors.network import Network
+from detectors.recurrence import Weights
+from detectors.scoring import Streams, make_streams
 from detectors.segments import Segment, make_segment
 from detectors.thresholds import Rates, ThresholdTable, unknown_rates
 
@@ -105,7 +107,7 @@ class Detector:
     width: int = 0
     plan: Plan = field(init=False)
     _weights: Weights = field(init=False, repr=False)
-    _streams: NDArray[np.int64] = field(init=False, repr=False)
+    _streams: Streams = field(init=False, repr=False)
     _segment: Segment = field(init=False, repr=False)
     _joint: Joint | None = field(init=False, repr=False)
 
@@ -126,8 +128,7 @@ class Detector:
         object.__setattr__(self, "plan", make_plan(self.profile, self.network.layers, self.network.hidden))
         object.__setattr__(self, "_weights", _arrange(network))
         object.__setattr__(self, "_joint", _arrange_jointly(network, self.fields, self.width))
-        streams = np.array([STREAMS.index(name) for name in self.profile.streams])
-        object.__setattr__(self, "_streams", streams)
+        object.__setattr__(self, "_streams", make_streams(self.profile))
         object.__setattr__(self, "_segment", make_segment(self.profile))
 
     @property
@@ -206,17 +207,18 @@ class Detector:
             positions: position of the record each point came from.
             records: tells apart the records that released the points; None where their positions do.
         """
-        verdicts = allocate_verdicts(len(rows), len(self._streams), self.profile.window)
+        verdicts = allocate_verdicts(len(rows), len(self._streams.places), self.profile.window)
         lanes, joint = view_lanes(slab), self._joint
         hidden = lanes.hidden
         if joint is not None:
             hidden = hidden.reshape(len(hidden) // self.width, -1)  # a view: slabs have no holes
+        work = make_work(lanes, self.plan, self._streams, joint)
         released_by = positions if records is None else records
         return Walk(
             verdicts,
             lambda: walk(
                 lanes, hidden, self.plan, self._streams, self._segment, self._weights, joint, self.decision, rows,
-                time_us, values, positions, released_by, verdicts,
+                time_us, values, positions, released_by, work, verdicts,
             ),
         )  # fmt: skip
 

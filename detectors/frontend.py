@@ -59,13 +59,14 @@ def _see(values: NDArray[np.float64], time_us: NDArray[np.int64], profile: Profi
     mean, scale = np.empty((series, steps)), np.empty((series, steps))
     run = np.empty((series, steps), np.int64)
     slab = allocate(lane_dtype(profile, 1, 1), series)
-    _observe_series(view_lanes(slab), make_plan(profile, 1, 1), values, time_us, inputs, mean, scale, run)
+    _observe_series(
+        view_lanes(slab), make_plan(profile, 1, 1), values, time_us, np.empty(len(STREAMS)), inputs, mean, scale, run
+    )
     return Seen(inputs, mean, scale, run)
 
 
 @compiled
-def _observe_series(lanes, plan, values, time_us, inputs, mean, scale, run):
-    derived = np.empty(len(STREAMS))
+def _observe_series(lanes, plan, values, time_us, derived, inputs, mean, scale, run):
     for row in range(values.shape[0]):
         lane, rings, window = lanes.scalars[row], lanes.rings[row], lanes.window[row]
         for step in range(values.shape[1]):

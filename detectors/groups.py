@@ -50,9 +50,8 @@ class Groups(NamedTuple):
     inputs: NDArray[np.float32]
 
 
-@compiled
-def make_groups(fields, block):
-    """Scratch for so many groups."""
+def make_groups(fields: int, block: int) -> Groups:
+    """Scratch for so many groups of a network of so many fields."""
     return Groups(
         np.zeros(1, np.int64),
         np.empty(block, np.int64),
@@ -73,13 +72,22 @@ def _group_end(rows, time_us, records, joint, start):
 
 
 @compiled
+def _has(keys, count, key):
+    """Whether a key is among the first so many."""
+    for i in range(count):
+        if keys[i] == key:
+            return True
+    return False
+
+
+@compiled
 def groups_at(rows, time_us, records, joint, start, groups):
     """Find the groups of different keys that begin at `start`, as many as there is room for; returns their end."""
     count, end = 0, start
     groups.bounds[0] = start
     while count < len(groups.keys) and end < len(rows):
         key = rows[end] // joint.width
-        if (groups.keys[:count] == key).any():
+        if _has(groups.keys, count, key):
             break
         end = _group_end(rows, time_us, records, joint, end)
         groups.keys[count] = key
@@ -113,9 +121,11 @@ def lay_out_field(own, place, first, inputs):
         inputs: (I,) of the network, those of fields that are not there 0.
     """
     base = place * FIELD_INPUTS
-    inputs[base : base + OWN_INPUTS] = own[:OWN_INPUTS]
+    for i in range(OWN_INPUTS):
+        inputs[base + i] = own[i]
     inputs[base + OWN_INPUTS] = 1.0
     if place < first:
-        inputs[len(inputs) - CLOCK_INPUTS :] = own[OWN_INPUTS:]
+        for i in range(CLOCK_INPUTS):
+            inputs[len(inputs) - CLOCK_INPUTS + i] = own[OWN_INPUTS + i]
         return place
     return first

@@ -176,7 +176,6 @@ def _learn(relations: Relations, base: int, size: int, work: _Work, value: float
         records[base + work.learned[a]] += 1
 
 
-@compiled
 def relate(
     relations: Relations,
     width: int,
@@ -203,7 +202,6 @@ def relate(
         points: filled.
     """
     fields = width - 1
-    least = max(LEAST_RECORDS, LEAST_PER_FIELD * fields)
     work = _Work(
         np.empty(fields, np.int64),
         np.empty(fields, np.int64),
@@ -214,6 +212,25 @@ def relate(
         np.empty(fields),
         np.empty(fields),
     )
+    return int(_relate(relations, width, order, lane, time_us, record, position, level, in_episode, work, points))
+
+
+@compiled
+def _relate(
+    relations: Relations,
+    width: int,
+    order: NDArray[np.int64],
+    lane: NDArray[np.int64],
+    time_us: NDArray[np.int64],
+    record: NDArray[np.int64],
+    position: NDArray[np.int64],
+    level: NDArray[np.float32],
+    in_episode: NDArray[np.bool_],
+    work: _Work,
+    points: JointPoints,
+) -> int:
+    """As `relate`, with scratch."""
+    least = max(LEAST_RECORDS, LEAST_PER_FIELD * (width - 1))
     made = at = 0
     while at < len(order):
         first = order[at]

@@ -136,11 +136,15 @@ def lstm_step_4(x, h, c, w, b, gates):
 @compiled_fused
 def read_out(x, h, w, b, out):
     """Linear read-out of the last layer's h and the inputs: out = b + [h, x] w, with w (H + I, SCORED_OUTPUTS)."""
-    for j in range(SCORED_OUTPUTS):
-        out[j] = b[j]
-    for k in range(len(h)):
-        for j in range(SCORED_OUTPUTS):
-            out[j] += h[k] * w[k, j]
+    # one scalar a read-out stays in a register, where an element of `out` would be fetched and put back for each term
+    a0, a1, a2, a3, a4, a5, a6, a7 = b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]
+    size = len(h)
+    for k in range(size):
+        v = h[k]
+        a0, a1, a2, a3 = a0 + v * w[k, 0], a1 + v * w[k, 1], a2 + v * w[k, 2], a3 + v * w[k, 3]
+        a4, a5, a6, a7 = a4 + v * w[k, 4], a5 + v * w[k, 5], a6 + v * w[k, 6], a7 + v * w[k, 7]
     for k in range(len(x)):
-        for j in range(SCORED_OUTPUTS):
-            out[j] += x[k] * w[len(h) + k, j]
+        v, r = x[k], size + k
+        a0, a1, a2, a3 = a0 + v * w[r, 0], a1 + v * w[r, 1], a2 + v * w[r, 2], a3 + v * w[r, 3]
+        a4, a5, a6, a7 = a4 + v * w[r, 4], a5 + v * w[r, 5], a6 + v * w[r, 6], a7 + v * w[r, 7]
+    out[0], out[1], out[2], out[3], out[4], out[5], out[6], out[7] = a0, a1, a2, a3, a4, a5, a6, a7

@@ -26,6 +26,11 @@ RARITY_POINTS = 4000.0
 MEAN_MEMORY = 2000
 LARGEST_COUNT = 65535
 _LOG10 = np.log10(np.arange(1, 4097))
+_LOG10_OF_TOTALS = np.array([math.log10(n) for n in range(1, 8193)])
+"""Not a part of the former: numpy's logarithms differ from these in the last bit here and there."""
+_SCALES = np.array(
+    [1.0 / math.log10(min(max(n + 1.0, 10.0), RARITY_POINTS)) ** RARITY_POWER for n in range(int(RARITY_POINTS) + 1)]
+)
 
 
 @compiled
@@ -37,13 +42,19 @@ def remembered(age, generation):
 @compiled
 def rarity_scale(points):
     """What turns log10 rarity into novelty: early rarities, from short pasts, weigh relatively more."""
-    return 1.0 / math.log10(min(max(points + 1.0, 10.0), RARITY_POINTS)) ** RARITY_POWER
+    return _SCALES[min(points, len(_SCALES) - 1)]
 
 
 @compiled
 def mean_weight(points):
     """Weight of a new value in the running mean of a stream that has seen `points` values."""
     return max(1.0 / (points + 1.0), 1.0 / MEAN_MEMORY)
+
+
+@compiled
+def log_total(points):
+    """log10(N + 1) for N points remembered, from a table for the numbers that are common."""
+    return _LOG10_OF_TOTALS[points] if points < len(_LOG10_OF_TOTALS) else math.log10(points + 1.0)
 
 
 @compiled

@@ -17,13 +17,13 @@ import numpy as np
 from detectors.compiled import compiled
 from detectors.features import tell_clock
 from detectors.groups import lay_out_field
-from detectors.lstm import lstm_step
 from detectors.minifloat import load, store
 from detectors.normalise import asinh, scale_of
+from detectors.recurrence import step_network
 
 
 @compiled
-def rebuild_hidden(lane, hidden, window, plan, weights, work):
+def rebuild_hidden(lane, hidden, window, plan, weights, scratch, inputs):
     """Lead the network over the values in a lane's window, and mark the lane as its own.
 
     Args:
@@ -31,13 +31,14 @@ def rebuild_hidden(lane, hidden, window, plan, weights, work):
         hidden: (2 * layers * H,) h of each layer, then c of each layer, overwritten.
         window: (window,) the newest values in frame units, point t at t % window.
         plan, weights: of the network.
-        work: scratch, whose first lane is used.
+        scratch: whose first lane is used.
+        inputs: (1 or more, INPUTS) scratch, whose first row is used.
     """
-    _begin(work)
+    _begin(scratch)
     for point in range(max(lane.points - len(window), 0), lane.points):
-        _see_again(lane, window, point, work.inputs[0])
-        _lead(work.inputs[0], plan, weights, work)
-    _keep(hidden, plan, work)
+        _see_again(lane, window, point, inputs[0])
+        step_network(inputs, 1, plan, weights, scratch)
+    _keep(hidden, plan, scratch)
     lane.network = weights.mark
 
 
@@ -51,7 +52,7 @@ def is_foreign(lanes, mark):
 
 
 @compiled
-def rebuild_joint_hidden(lanes, hidden, windows, places, plan, weights, work, inputs):
+def rebuild_joint_hidden(lanes, hidden, windows, places, plan, weights, scratch, own_inputs, inputs):
     """Lead a joint network over the values in the windows of a key's lanes, and mark these as its own.
 
     The newest points of the windows are one step where they are of one time. A lane that was last heard of earlier lags
@@ -66,10 +67,12 @@ def rebuild_joint_hidden(lanes, hidden, windows, places, plan, weights, work, in
         windows: (width, window) the newest values of each lane in its frame units, point t at t % window.
         places: (fields,) place of each lane's field in the network's order.
         plan, weights: of the network.
-        work: scratch, whose first lane is used.
-        inputs: (I,) scratch.
+        scratch: whose first lane is used.
+        own_inputs: (1 or more, INPUTS) scratch for those of a lane, whose first row is used.
+        inputs: (1 or more, I) scratch, whose first row is used.
     """
-    _begin(work)
+    of_lane, of_key = own_inputs[0], inputs[0]
+    _begin(scratch)
     fields, length = len(places), windows.shape[1]
     newest_us, interval_us = np.int64(0), np.int64(0)
     for i in range(fields):
@@ -78,27 +81,27 @@ def rebuild_joint_hidden(lanes, hidden, windows, places, plan, weights, work, in
         if own > 0 and (interval_us == 0 or own < interval_us):
             interval_us = own
     for back in range(length - 1, -1, -1):
-        inputs[:] = np.float32(0.0)
+        of_key[:] = np.float32(0.0)
         first = fields
         for i in range(fields):
             lane = lanes[i]
             lag = (newest_us - lane.last_time_us + interval_us // 2) // interval_us if interval_us > 0 else np.int64(0)
             age = back - lag
             if 0 <= age < min(lane.points, length):
-                _see_again(lane, windows[i], lane.points - 1 - age, work.inputs[0])
-                first = lay_out_field(work.inputs[0], places[i], first, inputs)
+                _see_again(lane, windows[i], lane.points - 1 - age, of_lane)
+                first = lay_out_field(of_lane, places[i], first, of_key)
         if first < fields:
-            _lead(inputs, plan, weights, work)
-    _keep(hidden, plan, work)
+            step_network(inputs, 1, plan, weights, scratch)
+    _keep(hidden, plan, scratch)
     for i in range(len(lanes)):
         lanes[i].network = weights.mark
 
 
 @compiled
-def _begin(work):
+def _begin(scratch):
     """A state of zeros in the first lane of the scratch."""
-    work.h[:, 0] = np.float32(0.0)
-    work.c[:, 0] = np.float32(0.0)
+    scratch.h[:, 0] = np.float32(0.0)
+    scratch.c[:, 0] = np.float32(0.0)
 
 
 @compiled
@@ -117,22 +120,12 @@ def _see_again(lane, window, point, inputs):
 
 
 @compiled
-def _lead(inputs, plan, weights, work):
-    """One step of the state in the first lane of the scratch."""
-    h, c = work.h, work.c
-    for layer in range(plan.layers):
-        x = inputs if layer == 0 else h[layer - 1, 0]
-        w = weights.input_layer if layer == 0 else weights.upper_layers[layer - 1]
-        lstm_step(x, h[layer, 0], c[layer, 0], w, weights.bias[layer], work.gates[0])
-
-
-@compiled
-def _keep(hidden, plan, work):
+def _keep(hidden, plan, scratch):
     """Write the state in the first lane of the scratch as (h, c); room that is left over becomes zeros."""
     layers, size = plan.layers, plan.hidden
     for layer in range(layers):
         for j in range(size):
-            hidden[layer * size + j] = store(hidden, work.h[layer, 0, j])
-            hidden[(layers + layer) * size + j] = store(hidden, work.c[layer, 0, j])
+            hidden[layer * size + j] = store(hidden, scratch.h[layer, 0, j])
+            hidden[(layers + layer) * size + j] = store(hidden, scratch.c[layer, 0, j])
     for j in range(2 * layers * size, len(hidden)):
         hidden[j] = store(hidden, np.float32(0.0))

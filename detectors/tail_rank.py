@@ -222,7 +222,7 @@ def _judge(lanes, decision, rows, time_us, values, positions, raws, verdicts):
             verdicts.event_peak[events] = lane.peak_score
             verdicts.event_points[events] = max(flagged_before, lane.episode_points)
             verdicts.event_novelty[events, 0] = score
-            verdicts.event_levels[events] = levels_of(lane, window, decision)
+            verdicts.event_levels[events, 0], verdicts.event_levels[events, 1] = levels_of(lane, window, decision)
             copy_window(lane, window, verdicts.event_window[events])
             events += 1
         lane.points += 1

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.compiled import compiled
+from detectors.compiled import compiled_allocating
 
 LANE_FIELDS: list[tuple[str, str]] = [
     ("heard_us", "i8"),  # watermark when it was last heard of: a lane may lag behind the others for good
@@ -129,7 +129,7 @@ def _as_columns(events: list[_Event]) -> SilenceEvents:
     return SilenceEvents(lane, record, since_us, began.astype(np.bool_), pace_us)
 
 
-@compiled
+@compiled_allocating
 def _walk(
     lanes: _Watch,
     lane: NDArray[np.int64],
@@ -172,13 +172,13 @@ def _walk(
     return events
 
 
-@compiled
+@compiled_allocating
 def _patience(intervals: float, pace_us: float) -> int:
     """Microseconds of `intervals` paces, held to what times can be added to."""
     return int(min(intervals * pace_us, 2.0**62))
 
 
-@compiled
+@compiled_allocating
 def _end_of_record(record: NDArray[np.int64], n: int) -> int:
     """Index of the first point behind the record of point `n`."""
     end = n + 1
@@ -187,7 +187,7 @@ def _end_of_record(record: NDArray[np.int64], n: int) -> int:
     return end
 
 
-@compiled
+@compiled_allocating
 def _hear(lanes: _Watch, row: int, watermark: int, intervals: float) -> None:
     """Take a point into its lane's pace.
 
@@ -205,7 +205,7 @@ def _hear(lanes: _Watch, row: int, watermark: int, intervals: float) -> None:
         lanes.heard_points[row] = points + 1
 
 
-@compiled
+@compiled_allocating
 def _find_silent(
     lanes: _Watch,
     rows: int,
@@ -237,7 +237,7 @@ def _find_silent(
     return check, horizon
 
 
-@compiled
+@compiled_allocating
 def _is_among(row: int, rows: NDArray[np.int64]) -> bool:
     for other in rows:
         if other == row:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.compiled import compiled
+from detectors.compiled import compiled_allocating
 from pipeline.records import Disposition
 from pipeline.windows.points import Columns, Points, Steps, empty_columns, select_steps
 from pipeline.windows.spec import Aggregate, TimeWindows
@@ -96,7 +96,7 @@ def _lanes(slab: Mapping[str, NDArray[Any]]) -> _Lanes:
     )
 
 
-@compiled
+@compiled_allocating
 def _walk(
     points: Columns,
     lanes: _Lanes,
@@ -143,7 +143,7 @@ def _walk(
     return steps, made, watermark_us
 
 
-@compiled
+@compiled_allocating
 def _start(lanes: _Lanes, row: int, slot: int, aggregate: int) -> None:
     """Make the aggregate in a slot that of no points; a last value is replaced anyway, since its pane was earlier."""
     lanes.value[row, slot] = np.inf if aggregate == _MIN else -np.inf if aggregate == _MAX else 0.0
@@ -153,7 +153,7 @@ def _start(lanes: _Lanes, row: int, slot: int, aggregate: int) -> None:
         lanes.points[row, slot] = 0
 
 
-@compiled
+@compiled_allocating
 def _enter(lanes: _Lanes, row: int, slot: int, aggregate: int, time_us: int, value: float) -> None:
     """Add a point to the aggregate in a slot."""
     if aggregate == _LAST:
@@ -172,7 +172,7 @@ def _enter(lanes: _Lanes, row: int, slot: int, aggregate: int, time_us: int, val
             lanes.points[row, slot] += 1
 
 
-@compiled
+@compiled_allocating
 def _add(lanes: _Lanes, row: int, slot: int, value: float) -> None:
     """Compensated sum (Neumaier 1974): the carry keeps what a large sum would round away."""
     old = lanes.value[row, slot]
@@ -187,7 +187,7 @@ def _add(lanes: _Lanes, row: int, slot: int, value: float) -> None:
         lanes.carry[row, slot] += (value - total) + old
 
 
-@compiled
+@compiled_allocating
 def _result(lanes: _Lanes, row: int, slot: int, aggregate: int) -> float:
     """The aggregate of the points in a slot."""
     value: float = lanes.value[row, slot]
@@ -198,7 +198,7 @@ def _result(lanes: _Lanes, row: int, slot: int, aggregate: int) -> float:
     return value
 
 
-@compiled
+@compiled_allocating
 def _catch_up(
     lanes: _Lanes, start: int, end: int, until: int, rule: _Rule, record: int, steps: Columns, made: int
 ) -> tuple[Columns, int]:
@@ -211,7 +211,7 @@ def _catch_up(
     return steps, made
 
 
-@compiled
+@compiled_allocating
 def _close(
     lanes: _Lanes, start: int, end: int, first: int, until: int, rule: _Rule, record: int, steps: Columns, made: int
 ) -> tuple[Columns, int]:
@@ -247,7 +247,7 @@ def _close(
     return steps, made
 
 
-@compiled
+@compiled_allocating
 def _with_room(columns: Columns, used: int, room: int) -> Columns:
     """The same entries with space for `room` more."""
     if used + room <= columns.lane.size:
@@ -262,7 +262,7 @@ def _with_room(columns: Columns, used: int, room: int) -> Columns:
     )
 
 
-@compiled
+@compiled_allocating
 def _enlarged(column: NDArray[Any], used: int, size: int) -> NDArray[Any]:
     larger = np.empty(size, column.dtype)
     larger[:used] = column[:used]
