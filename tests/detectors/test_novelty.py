@@ -12,9 +12,11 @@ from detectors.novelty import (
     COMMON,
     OVERSHOOT_GAIN,
     OVERSHOOT_WEIGHT,
+    RARITY_POINTS,
     RARITY_POWER,
     forget,
     is_uncommon,
+    log_total,
     novelty,
     rarity_scale,
     remember,
@@ -148,3 +150,11 @@ def test_counts_saturate() -> None:
     counts[0], tails[0] = 65_535, 1.0
     remember(np.float32(1.0), tails, counts, 0, SIZE, 0)
     assert counts[0] == 65_535
+
+
+def test_tables_hold_what_the_formulas_give() -> None:
+    """Scales and logarithms read off tables are those computed, to the bit, within the tables and beyond."""
+    for points in [*range(4100), 8191, 8192, 20_000]:
+        assert log_total(points) == math.log10(points + 1.0)
+        log_age = math.log10(min(max(points + 1.0, 10.0), RARITY_POINTS))
+        assert rarity_scale(points) == 1.0 / log_age**RARITY_POWER
