@@ -63,6 +63,18 @@ def first_held_back(steps: int) -> int:
     return steps - steps // HELD_BACK
 
 
+def is_dead(values: NDArray[np.float64], least: int) -> NDArray[np.bool_]:
+    """Which points (m,) are of a run of so many or more equal values: a lane that tells nothing for so long is dead.
+
+    Its forecasts are certain, and what is gained by being ever more so would outweigh all that other lanes teach.
+    """
+    if not len(values):
+        return np.zeros(0, np.bool_)
+    first = np.flatnonzero(np.diff(values, prepend=np.nan) != 0)  # of each run
+    lengths = np.diff(first, append=len(values))
+    return np.repeat(lengths >= least, lengths)
+
+
 def lane_series(track: Track, horizons: Sequence[int], profile: Profile = PROFILES["balanced"]) -> Series:
     """The series of a lane for a shared network; its steps are the lane's own points."""
     track = Track(track.values, track.time_us, np.arange(len(track.values)), track.is_masked)
@@ -120,6 +132,36 @@ def _see(
 
 
 @dataclass(frozen=True, slots=True)
+class Draw:
+    """Where excerpts lie.
+
+    Attributes:
+        index: (n,) which series each is of.
+        stop: (n,) the step before which it ends.
+        dropped: (drops, 4) excerpt, field, and the steps of the excerpt from and up to which the field is taken away.
+    """
+
+    index: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    dropped: NDArray[np.int64]
+
+    def of(self, part: slice) -> "Draw":
+        """Some of the excerpts, with what is dropped of them."""
+        places = np.full(len(self.index), -1)
+        places[part] = np.arange(len(self.index[part]))
+        dropped = self.dropped[places[self.dropped[:, 0]] >= 0]
+        dropped[:, 0] = places[dropped[:, 0]]
+        return Draw(self.index[part], self.stop[part], dropped)
+
+    def gone(self, steps: int, fields: int) -> NDArray[np.bool_]:
+        """Which fields are taken away: (n, steps, fields)."""
+        gone = np.zeros((len(self.index), steps, fields), np.bool_)
+        for row, place, first, last in self.dropped.tolist():
+            gone[row, first:last, place] = True
+        return gone
+
+
+@dataclass(frozen=True, slots=True)
 class Excerpts:
     """Excerpts of series, drawn at random to train on, and evenly spread to judge by.
 
@@ -148,13 +190,26 @@ class Excerpts:
         """Of an excerpt, its context included."""
         return self.context + self.length
 
+    def choose(self, rng: np.random.Generator, count: int) -> Draw:
+        """Where so many excerpts of what is not held back lie, and what is taken away from them."""
+        index = rng.integers(len(self.series), size=count)
+        splits = np.array([series.split for series in self.series])
+        stop = rng.integers(self.steps, splits[index] + 1)
+        dropped: list[tuple[int, int, int, int]] = []
+        if self.fields > 1:
+            for row, place in np.argwhere(rng.random((count, self.fields)) < DROPPED).tolist():
+                first, last = np.sort(rng.integers(self.steps + 1, size=2)).tolist()
+                dropped.append((row, place, first, last))
+        return Draw(index, stop, np.array(dropped, np.int64).reshape(-1, 4))
+
     def draw(self, rng: np.random.Generator, count: int) -> Examples:
         """So many excerpts of what is not held back."""
-        which = rng.integers(len(self.series), size=count)
-        stops = [int(rng.integers(self.steps, self.series[index].split + 1)) for index in which]
-        examples = self._cut([(int(index), stop) for index, stop in zip(which, stops, strict=True)])
-        if self.fields > 1:
-            self._drop_fields(rng, examples)
+        draw = self.choose(rng, count)
+        examples = self._cut(list(zip(draw.index.tolist(), draw.stop.tolist(), strict=True)))
+        if len(draw.dropped):
+            gone = draw.gone(self.steps, self.fields)
+            examples.inputs[..., : self.fields * FIELD_INPUTS][gone.repeat(FIELD_INPUTS, -1)] = 0.0
+            examples.targets[gone.repeat(examples.targets.shape[2] // self.fields, -1)] = np.nan
         return examples
 
     def held_back(self, count: int) -> Examples:
@@ -181,11 +236,3 @@ class Excerpts:
         targets = np.stack([self.series[index].targets[stop - self.steps : stop] for index, stop in ends])
         targets[:, : self.context] = np.nan
         return Examples(inputs, targets)
-
-    def _drop_fields(self, rng: np.random.Generator, examples: Examples) -> None:
-        """Take fields away over parts of the excerpts, in place."""
-        count, width = len(examples.inputs), examples.targets.shape[2] // self.fields
-        for row, place in np.argwhere(rng.random((count, self.fields)) < DROPPED).tolist():
-            start, stop = np.sort(rng.integers(self.steps + 1, size=2)).tolist()
-            examples.inputs[row, start:stop, place * FIELD_INPUTS : (place + 1) * FIELD_INPUTS] = 0.0
-            examples.targets[row, start:stop, place * width : (place + 1) * width] = np.nan

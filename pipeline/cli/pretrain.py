@@ -1,13 +1,16 @@
 """`driftline pretrain`."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from pipeline.cli.commands import Command, option
+from pipeline.cli.trainings import machine_options, resume_file, settle_in
 
 if TYPE_CHECKING:
     from detectors.network import Network
@@ -72,20 +75,22 @@ _POSITIVE = click.IntRange(min=1)
     default=CALIBRATION_STREAMS,
     help="Fault-free streams of 12,000 points, with 8 times as many of 1,000, that thresholds are measured on.",
 )
+@machine_options(_MACHINE)
 @option(
-    "--time-limit",
+    "--makers",
     group=_MACHINE,
-    metavar="TIME",
-    help="End the training after this time, such as 10min, its rate lowered in time.",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Threads that make streams ahead of the training.  [default: 0; on CUDA one for each core but one]",
 )
-@option("--threads", group=_MACHINE, type=_POSITIVE, metavar="N", default=1, help="Threads of torch.")
-@option("--device", group=_MACHINE, metavar="NAME", default="auto", help="auto (CUDA where there is one), cpu or cuda.")
 def command(out: Path, **given: Any) -> None:
     """Train a network on synthetic streams and write it as a bundle.
 
     The thresholds that go with it are measured on streams without faults. Needs torch.
 
-    Without a time limit, the same options give the same weights on the same machine. With --keep-network, thresholds
+    Without a time limit, the same options give the same weights on the same CPU, even after interruptions: the same
+    command goes on with a training that was interrupted. `torchrun --nproc-per-node N -m pipeline pretrain ...` trains
+    on several devices. With --keep-network, thresholds
     that come out as the bundle has them give that bundle again, with its id.
     """
     from pipeline.cli.kernels import use_kernel_cache
@@ -99,19 +104,26 @@ def command(out: Path, **given: Any) -> None:
         from pipeline.pretrain import pretrain  # before anything else that needs torch: it tells what is missing
 
         config = _config(given)
+        leads = settle_in(given).leads
 
     from detectors.layout import PROFILES
     from pipeline.adapters.bundles import Lineage, load_bundle, make_bundle, save_bundle
     from pipeline.cli.screen import Screen, make_console
     from pipeline.cli.version import driftline_version
 
-    screen, console = Screen(), make_console()
+    screen, console = Screen(quiet=given["keep_network"] is None and not leads), make_console()
     made_by = f"driftline {driftline_version()}"
     parent = None if given["keep_network"] is None else load_bundle(given["keep_network"])
+    kept_in = None
     if parent is None:
+        kept_in = resume_file(given, out, screen)
         prior = train_on_screen(
-            lambda report: pretrain(config, clock=time.monotonic, progress=report), config.training.steps, screen
+            lambda report: pretrain(config, clock=time.monotonic, progress=report, note=screen.note, store=kept_in),
+            config.training.steps,
+            screen,
         )
+        if not leads:
+            return
         console.print(learning_curve(prior.metrics["learning_curve"]), highlight=False)
         console.print(tell_errors(prior.metrics), highlight=False)
         network, origin, lineage = prior.network, _origin(prior), Lineage(None, made_by)
@@ -127,6 +139,8 @@ def command(out: Path, **given: Any) -> None:
     if parent is not None and _differs_in_lineage_alone(bundle.manifest, parent.manifest):
         bundle = parent
     save_bundle(bundle, out)
+    if kept_in is not None:
+        kept_in.remove()
     console.print(
         f"Bundle {bundle.short_id} is in {out}. Try it: driftline replay FILE --bundle {out}\n"
         f"Put it into the registry: driftline models add {out}",
@@ -166,7 +180,7 @@ def _config(given: dict[str, Any]) -> "PretrainConfig":
     training = TrainingConfig(
         **{
             name: given[name]
-            for name in ("seed", "layers", "hidden", "steps", "peak_rate", "patience", "threads", "device")
+            for name in ("seed", "layers", "hidden", "steps", "peak_rate", "patience", "threads", "device", "precision")
         }
     )
     return PretrainConfig(
@@ -175,7 +189,17 @@ def _config(given: dict[str, Any]) -> "PretrainConfig":
         length=given["length"],
         validation_series=given["validation_series"],
         time_limit_s=limit,
+        makers=_makers(given["makers"], training.device),
     )
+
+
+def _makers(asked: int | None, device: str) -> int:
+    """Threads that make streams: on a CPU the training needs the cores itself, and streams are made in a moment."""
+    from detectors.training import is_fast
+
+    if asked is not None:
+        return asked
+    return max((os.cpu_count() or 2) - 1, 1) if is_fast(device) else 0
 
 
 def train_on_screen(run: "Callable[[Callable[[StepReport], None]], R]", steps: int, screen: "Screen") -> "R":
@@ -186,14 +210,19 @@ def train_on_screen(run: "Callable[[Callable[[StepReport], None]], R]", steps: i
     """
     from pipeline.errors import ConfigError
 
-    judged = [""]
+    shown, began = "", time.monotonic()
+    first = 0.0  # part of the run that was done before
     with screen.bar("training", "steps", steps) as move:
 
         def report(step: "StepReport") -> None:
-            if step.validation_loss is not None:
-                judged[0] = f", validation {step.validation_loss:.3f}"
-                screen.step(f"step {step.step} of {steps}, loss {step.loss:.3f}{judged[0]}")
-            move(f"loss {step.loss:.3f}{judged[0]}", round(step.fraction * steps), step.step)
+            nonlocal shown, first
+            first = first or step.fraction
+            if step.loss is not None:
+                shown = f"loss {step.loss:.3f}, validation {step.validation_loss:.3f}"
+                left_s = (time.monotonic() - began) * (1 - step.fraction) / max(step.fraction - first, 1e-9)
+                left = f", {timedelta(seconds=round(left_s))} left at most" if step.fraction < 1 else ""
+                screen.step(f"step {step.step} of {steps}, {shown}{left}")
+            move(shown or "training", round(step.fraction * steps), step.step)
 
         try:
             return run(report)

@@ -9,10 +9,12 @@ import click
 
 from pipeline.cli.commands import Command, option
 from pipeline.cli.reading import reading_options, source_keys
+from pipeline.cli.trainings import Count, machine_options, resume_file, settle_in
 
 if TYPE_CHECKING:
     from detectors.network import Network
     from pipeline.adapters.bundles import Bundle
+    from pipeline.adapters.training_file import TrainingFile
     from pipeline.cli.passes import Pass
     from pipeline.cli.screen import Screen
     from pipeline.config import Config
@@ -37,6 +39,8 @@ _BUNDLE, _NETWORK, _TRAINING, _RUN = "The bundle", "The network", "The training"
 _POSITIVE = click.IntRange(min=1)
 CONTEXT = 512
 """Records before each excerpt that bring the network's state to where scoring would have it."""
+PUBLISHED = Path("driftline-train")
+"""What a training is named after that goes to the registry alone."""
 TUNING_RATE, SCRATCH_RATE = 2e-3, 1e-2
 """Highest learning rates, from given and from random weights."""
 
@@ -71,7 +75,14 @@ TUNING_RATE, SCRATCH_RATE = 2e-3, 1e-2
 @reading_options
 @option("--seed", group=_TRAINING, type=int, metavar="N", default=1, help="Decides excerpts and random weights.")
 @option("--steps", group=_TRAINING, type=_POSITIVE, metavar="N", default=1500, help="Most optimiser steps.")
-@option("--excerpts", group=_TRAINING, type=_POSITIVE, metavar="N", default=24, help="Excerpts of series per step.")
+@option(
+    "--excerpts",
+    group=_TRAINING,
+    type=Count(),
+    metavar="N|auto",
+    default="auto",
+    help="Excerpts of series per step; auto: 24 on a CPU, on CUDA as many as memory has room for.",
+)
 @option("--length", group=_TRAINING, type=_POSITIVE, metavar="N", default=256, help="Records of a key in an excerpt.")
 @option(
     "--peak-rate",
@@ -89,9 +100,7 @@ TUNING_RATE, SCRATCH_RATE = 2e-3, 1e-2
     default=2_000_000,
     help="Points learned from at most, the newest of each key; decides the memory.",
 )
-@option("--time-limit", group=_RUN, metavar="TIME", help="End the training after this time, its rate lowered in time.")
-@option("--threads", group=_RUN, type=_POSITIVE, metavar="N", default=1, help="Threads of torch.")
-@option("--device", group=_RUN, metavar="NAME", default="auto", help="auto (CUDA where there is one), cpu or cuda.")
+@machine_options(_RUN)
 @option(
     "--config",
     "file",
@@ -108,8 +117,9 @@ def command(history: tuple[str, ...], **given: Any) -> int:
     learned from went through the same windows and rules, and points of incidents are left out. The newest fifth of each
     key is held back, to end the training in time and to count alarms. Needs torch; the bundle does not.
 
-    Without a time limit, the same history and options give the same weights on the same machine. A training that was
-    interrupted begins anew.
+    Without a time limit, the same history and options give the same weights on the same CPU, even after interruptions:
+    the same command goes on with a training that was interrupted. `torchrun --nproc-per-node N -m pipeline train ...`
+    trains on several devices.
     """
     from pipeline.cli.kernels import use_kernel_cache
     from pipeline.config import Given, environment, load_config
@@ -135,7 +145,8 @@ def command(history: tuple[str, ...], **given: Any) -> int:
     from pipeline.cli.times import range_of
     from pipeline.cli.trained import bundle_of, compare_alarms, open_for_publishing, publish, tell
 
-    screen, console = Screen(quiet=given["quiet"]), make_console()
+    ranks = settle_in(given)
+    screen, console = Screen(quiet=given["quiet"] or not ranks.leads), make_console()
     between = range_of(given["from_"], given["to"])
     registry = open_for_publishing(config) if given["publish"] else None
     parent = open_bundle(config)
@@ -143,7 +154,10 @@ def command(history: tuple[str, ...], **given: Any) -> int:
     kept = _watch(passing, parent, given, screen)
     fit_config, start = _plan(config, given, kept.fields, parent)
     screen.step(f"training on {kept.points_kept:,} points of {kept.keys_kept:,} keys")
-    fitted = _fit(kept, fit_config, start, screen)
+    kept_in = resume_file(given, out or PUBLISHED, screen)
+    fitted = _fit(kept, fit_config, start, screen, kept_in)
+    if not ranks.leads:
+        return 0
     bundle = bundle_of(fitted, parent, given["seed"], {})
     alarms = compare_alarms(passing, kept, bundle, screen)
     bundle = bundle_of(fitted, parent, given["seed"], alarms)
@@ -157,6 +171,7 @@ def command(history: tuple[str, ...], **given: Any) -> int:
         )  # fmt: skip
     if registry is not None:
         publish(registry, bundle, history, given, console)
+    kept_in.remove()
     return 0
 
 
@@ -221,6 +236,7 @@ def _plan(
         patience=given["patience"],
         threads=given["threads"],
         device=given["device"],
+        precision=given["precision"],
     )
     return (
         FitConfig(
@@ -234,10 +250,14 @@ def _plan(
     )
 
 
-def _fit(kept: "History", config: "FitConfig", start: "Network | None", screen: "Screen") -> "Fitted":
+def _fit(
+    kept: "History", config: "FitConfig", start: "Network | None", screen: "Screen", store: "TrainingFile"
+) -> "Fitted":
     from pipeline.cli.pretrain import train_on_screen
     from pipeline.training.fit import fit
 
     return train_on_screen(
-        lambda report: fit(kept, config, start, clock=time.monotonic, progress=report), config.training.steps, screen
+        lambda report: fit(kept, config, start, clock=time.monotonic, progress=report, note=screen.note, store=store),
+        config.training.steps,
+        screen,
     )

@@ -1,20 +1,21 @@
 """From a history to a network: a shared one tuned, or a joint one for the fields of its keys."""
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.examples import Examples
-from detectors.excerpts import Excerpts, Series, Track, joint_series, lane_series, least_steps
+from detectors.excerpts import Excerpts, Series, Track, is_dead, joint_series, lane_series, least_steps
 from detectors.network import Network
 from pipeline.errors import MissingExtraError, UserError
+from pipeline.resuming import TrainingStore, identity_of, run_training
 from pipeline.training.history import History
 
 try:
-    from detectors.training import StepReport, TrainingConfig, train
+    from detectors.training import ExcerptSource, Hooks, StepReport, TrainingConfig
 except ModuleNotFoundError as exc:
     if exc.name != "torch":
         raise
@@ -27,7 +28,7 @@ class FitConfig:
 
     Attributes:
         training: of the network; its seed decides the excerpts as well.
-        batch: excerpts per optimiser step.
+        batch: excerpts per optimiser step; None for as many as the memory of a CUDA device has room for, 24 on a CPU.
         length: steps of an excerpt, through which gradients flow.
         validation: excerpts of what is held back.
         by_pane: whether windows are by event time, so that what a key's fields have at a time belongs together.
@@ -35,7 +36,7 @@ class FitConfig:
     """
 
     training: TrainingConfig
-    batch: int = 24
+    batch: int | None = None
     length: int = 256
     validation: int = 64
     by_pane: bool = False
@@ -68,6 +69,8 @@ def fit(
     *,
     clock: Callable[[], float],
     progress: Callable[[StepReport], None],
+    note: Callable[[str], None] = lambda _line: None,
+    store: TrainingStore | None = None,
 ) -> Fitted:
     """Fit a network to a history.
 
@@ -77,11 +80,15 @@ def fit(
         start: weights to begin with; None for random ones.
         clock: seconds that only go forward; read for the time limit.
         progress: called after each optimiser step.
+        note: called with what the user is to know.
+        store: keeps what an interrupted fit is gone on from, and has what one was interrupted; None for nothing.
 
     Raises:
+        CheckpointError: what is kept is damaged, or of another history or configuration.
         UserError: the history is too short to learn from, or there is nothing of it that is not masked.
     """
-    series, left_out = gather(history, config)
+    gathered = gather(history, config)
+    series = gathered.series
     excerpts = Excerpts(series, config.training.context, config.length, len(config.training.fields) or 1)
     validation = excerpts.held_back(config.validation)
     if not np.isfinite(validation.targets).any(axis=(0, 1)).all():
@@ -90,24 +97,32 @@ def fit(
             "give a longer history"
         )
     began, limit = clock(), config.time_limit_s
-    trained = train(
+    source = ExcerptSource(excerpts, config.training.seed, config.batch)
+    hooks = Hooks(lambda: (clock() - began) / limit if limit else 0.0, progress, note)
+    data_hash = history.digest()
+    trained = run_training(
         config.training,
-        _batches(excerpts, config),
+        source,
         validation,
         start=start,
-        elapsed_fraction=lambda: (clock() - began) / limit if limit else 0.0,
-        progress=progress,
+        hooks=hooks,
+        store=store,
+        identity=identity_of(asdict(config), start, {"history": data_hash, "series": _digest(series)}),
     )
     return Fitted(
         network=trained.network,
-        training=asdict(config) | {"versions": {"numpy": np.__version__, "torch": trained.torch_version}},
-        data_hash=history.digest(),
+        training=asdict(config)
+        | {"batch": trained.batch, "versions": {"numpy": np.__version__, "torch": trained.torch_version}},
+        data_hash=data_hash,
         window_us=history.window_us(),
         metrics={
             "device": trained.device,
+            "precision": trained.precision,
+            "processes": trained.processes,
             "best_step": trained.best_step,
             "series": len(series),
-            "series_too_short": left_out,
+            "series_too_short": gathered.too_short,
+            "series_dead": gathered.dead,
             "points": history.points_kept,
             "points_seen": history.points_seen,
             "keys_seen": history.keys_seen,
@@ -119,29 +134,53 @@ def fit(
     )
 
 
-def gather(history: History, config: FitConfig) -> tuple[list[Series], int]:
-    """The series to learn from, by name, and how many are too short.
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What there is to learn from.
+
+    Attributes:
+        series: by name.
+        too_short: series that are left out, being too short.
+        dead: those that are left out, of which nothing is left to learn that is not masked.
+    """
+
+    series: list[Series]
+    too_short: int
+    dead: int
+
+
+def gather(history: History, config: FitConfig) -> Gathered:
+    """The series to learn from.
+
+    Points of episodes are masked, and so are those of lanes that tell one value for a whole excerpt.
 
     Raises:
-        UserError: none is long enough.
+        UserError: none is long enough, or none of those that are has anything to learn from.
     """
     names, horizons = config.training.fields, config.training.horizons
-    needed = max(least_steps(horizons), (config.training.context + config.length) * 5 // 4 + 1)
-    series: list[Series] = []
-    left_out = longest = 0
+    excerpt = config.training.context + config.length
+    needed = max(least_steps(horizons), excerpt * 5 // 4 + 1)
+    found: list[Series] = []
+    too_short = longest = 0
     for _, points in history:
         step = group(points, by_pane=config.by_pane)
-        tracks = {name: _track(points, step, place) for place, name in enumerate(history.fields)}
+        tracks = {name: _track(points, step, place, excerpt) for place, name in enumerate(history.fields)}
         steps = [int(step[-1]) + 1] if names else [len(track.values) for track in tracks.values()]
         longest = max(longest, *steps)
-        left_out += sum(count < needed for count in steps)
+        too_short += sum(count < needed for count in steps)
         if not names:
-            series += [lane_series(track, horizons) for track in tracks.values() if len(track.values) >= needed]
+            found += [lane_series(track, horizons) for track in tracks.values() if len(track.values) >= needed]
         elif steps[0] >= needed:
-            series.append(joint_series([tracks[name] for name in names], steps[0], horizons))
-    if not series:
+            found.append(joint_series([tracks[name] for name in names], steps[0], horizons))
+    if not found:
         raise UserError(f"found a history of at most {longest} records a key; expected at least {needed} to learn from")
-    return series, left_out
+    series = [one for one in found if np.isfinite(one.targets[: one.split]).any()]
+    if not series:
+        raise UserError(
+            f"found {len(found)} series, of which all points are of incidents or of one value for {excerpt} records; "
+            "expected some that change: give a longer history"
+        )
+    return Gathered(series, too_short, len(found) - len(series))
 
 
 def group(points: NDArray[np.void], *, by_pane: bool) -> NDArray[np.int64]:
@@ -154,14 +193,17 @@ def group(points: NDArray[np.void], *, by_pane: bool) -> NDArray[np.int64]:
     return steps
 
 
-def _track(points: NDArray[np.void], step: NDArray[np.int64], place: int) -> Track:
-    """The points of the field at a place."""
+def _track(points: NDArray[np.void], step: NDArray[np.int64], place: int, excerpt: int) -> Track:
+    """The points of the field at a place; a lane that has one value for a whole excerpt is masked there."""
     mine = points["field"] == place
     values, time_us, in_episode = (points[name][mine] for name in ("value", "time_us", "in_episode"))
-    return Track(values, time_us, step[mine], in_episode)
+    return Track(values, time_us, step[mine], in_episode | is_dead(values, excerpt))
 
 
-def _batches(excerpts: Excerpts, config: FitConfig) -> Iterator[Examples]:
-    rng = np.random.default_rng(config.training.seed)
-    while True:
-        yield excerpts.draw(rng, config.batch)
+def _digest(series: Sequence[Series]) -> str:
+    """SHA-256 in hex of all that is learned from, what is masked included."""
+    digest = hashlib.sha256()
+    for one in series:
+        digest.update(one.inputs.tobytes())
+        digest.update(one.targets.tobytes())
+    return digest.hexdigest()

@@ -36,9 +36,9 @@ def waves(seed: int) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[
     return values, inputs, np.zeros_like(values), np.ones_like(values)
 
 
-def batches() -> Iterator[Examples]:
-    """Endless fresh batches."""
-    seed = 100
+def batches(first_step: int) -> Iterator[Examples]:
+    """Endless fresh batches, each step's by its number."""
+    seed = 99 + first_step
     while True:
         yield training_examples(*waves(seed), HORIZONS)
         seed += 1
@@ -46,10 +46,11 @@ def batches() -> Iterator[Examples]:
 
 def run(*, hooks: dict[str, Any] | None = None, **changes: Any) -> "Trained":
     """A short run on the waves, with changes to its configuration and with hooks."""
-    from detectors.training import TrainingConfig, train
+    from detectors.training import Hooks, StreamSource, TrainingConfig, train
 
     config = TrainingConfig(**CONFIG | changes)
-    return train(config, batches(), validation_examples(*waves(7), HORIZONS), **hooks or {})
+    source = StreamSource(batches, 8)
+    return train(config, source, validation_examples(*waves(7), HORIZONS), hooks=Hooks(**hooks or {}))
 
 
 def numpy_forecast(network: Network, inputs: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:

@@ -1,0 +1,148 @@
+"""What a device can do: which to train on, in which precision, and how much fits into its memory."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from detectors.training.config import PRECISIONS
+from detectors.training.model import Forecaster
+from detectors.training.ranks import Ranks
+
+CPU_BATCH = 24
+"""Series per step where memory does not decide: more of them teach a core nothing faster."""
+LARGEST_BATCH = 4096
+MEMORY_SHARE = 0.6
+"""Of the free memory of a device that a step may take; the rest is for what torch keeps around."""
+SAMPLE = 8
+"""Series that are tried on a device before the first step."""
+LEAST_AGREEMENT = 0.99
+"""Cosine between the gradients of two precisions from which the lower one will do."""
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of a name; 'auto' is CUDA where there is one.
+
+    Raises:
+        ValueError: it is not here.
+    """
+    usable = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    if name not in {"auto", *usable}:
+        raise ValueError(f"found device {name!r}; expected 'auto' or one that is here: {', '.join(usable)}")
+    return torch.device(usable[-1] if name == "auto" else name)
+
+
+def is_fast(name: str) -> bool:
+    """Whether the device of a name is so fast that a single core cannot make series for it."""
+    return name != "cpu" and torch.cuda.is_available()
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device, or the machine, had too little memory; of the latter torch tells in words alone."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+class Pieces:
+    """Has series go through a network a piece at a time, of half as many whenever memory does not suffice.
+
+    Attributes:
+        size: series of a piece; None for all that there are.
+    """
+
+    def __init__(self, size: int | None = None) -> None:
+        self.size = size
+
+    def each(self, count: int, work: Callable[[slice], None], begin: Callable[[], None]) -> None:
+        """Call `work` for each piece of so many series, `begin` before the first, and anew with smaller ones.
+
+        Raises:
+            RuntimeError: of torch, where not even one has room.
+        """
+        while True:
+            size = min(self.size or count, count)
+            try:
+                begin()
+                for first in range(0, count, size or 1):
+                    work(slice(first, first + size))
+            except RuntimeError as error:
+                if not is_out_of_memory(error) or size <= 1:
+                    raise
+            else:
+                return
+            self.size = -(-size // 2)  # outside the handler, whose traceback would keep the tensors alive
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+
+def fitting_batch(free_bytes: int, bytes_each: int, most: int) -> int:
+    """Series per step that fit into memory: a power of two, so that a little more or less free gives the same."""
+    room = max(int(MEMORY_SHARE * free_bytes) // max(bytes_each, 1), 1)
+    batch = 1 << (min(room, LARGEST_BATCH).bit_length() - 1)
+    return max(min(batch, most), 1)
+
+
+def choose_batch(model: Forecaster, inputs: Tensor, targets: Tensor, most: int) -> int:
+    """Series per step for this process; on CUDA by what a few of them, tried, take of the free memory.
+
+    Args:
+        model: whose gradients are cleared.
+        inputs, targets: a few series on the device.
+        most: series that make sense.
+    """
+    if inputs.device.type != "cuda":
+        return CPU_BATCH
+    _gradient(model, inputs, targets)  # what is allocated once is not counted for each
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    _gradient(model, inputs, targets)
+    each = (torch.cuda.max_memory_allocated() - before) // len(inputs)
+    model.zero_grad()
+    free, _ = torch.cuda.mem_get_info()
+    return fitting_batch(free, each, most)
+
+
+def choose_precision(name: str, model: Forecaster, inputs: Tensor, targets: Tensor) -> tuple[bool, str]:
+    """Whether the LSTM computes in bfloat16, and what to tell of it.
+
+    Args:
+        name: as in `TrainingConfig`.
+        model: whose gradients are cleared.
+        inputs, targets: a few series on the device.
+
+    Raises:
+        ValueError: no such precision.
+    """
+    if name not in PRECISIONS:
+        raise ValueError(f"found precision {name!r}; expected one of {', '.join(PRECISIONS)}")
+    if name == "float32" or (name == "auto" and inputs.device.type != "cuda"):
+        return False, ""
+    expected = _gradient(model, inputs, targets)
+    model.is_mixed = True
+    try:
+        found = _gradient(model, inputs, targets)
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
+        return False, f"this device has no LSTM in bfloat16 ({str(error).splitlines()[0]}): training in float32"
+    finally:
+        model.is_mixed = False
+        model.zero_grad()
+    agreement = float(torch.nn.functional.cosine_similarity(found, expected, dim=0).item())
+    if not agreement >= LEAST_AGREEMENT:
+        return False, f"gradients in bfloat16 agree by {agreement:.4f} with those of float32: training in float32"
+    return True, ""
+
+
+def agree_on_batch(batch: int, ranks: Ranks, device: torch.device) -> int:
+    """Series per step of all processes together, of what the first has found for itself."""
+    if ranks.count == 1:
+        return batch
+    return ranks.count * int(ranks.follow(torch.tensor([batch], device=device)).item())
+
+
+def _gradient(model: Forecaster, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Of the mean loss, by all weights in a row."""
+    model.zero_grad()
+    loss = model(inputs, targets).sum() / model.count(targets).clamp(min=1)
+    loss.backward()
+    return torch.cat([weight.grad.flatten() for weight in model.parameters() if weight.grad is not None])
