@@ -1,7 +1,8 @@
 """What one new point tells: the inputs of the LSTM, and the derived streams whose novelty is scored.
 
-`observe` is the front end of the scoring kernel and, through `detectors.frontend`, of training: both see the same
-inputs to the bit. Everything here is causal: it uses the point, its time and the lane's own past.
+`observe` is the front end of the scoring kernel, and `observe_inputs`, made of the same parts, that of training, by way
+of `detectors.frontend`: both see the same inputs to the bit. Everything here is causal: it uses the point, its time and
+the lane's own past.
 """
 
 import math
@@ -242,6 +243,62 @@ def tell_clock(time_us, inputs):
 
 
 @compiled
+def _enter(lane, window, value, time_us, inputs):
+    """Take a value into the lane's clock, normaliser and frame, and fill inputs 0 and 1.
+
+    Returns:
+        Whether there was a gap; the value within its limits; the standard deviation; the value in the frame; its level.
+    """
+    gap = update_interval(lane, time_us)
+    if gap:
+        lane.run = 0
+    value = min(max(value, -LARGEST_VALUE), LARGEST_VALUE)
+    update_moments(lane, value)
+    freeze_frame(lane, window)
+    scale = scale_of(lane)
+    framed = value - lane.frame_mean
+    if lane.frame_scale > 0:
+        framed = min(max(framed / lane.frame_scale, -FRAME_LIMIT), FRAME_LIMIT)
+    level = asinh((value - lane.mean) / scale)
+    inputs[:] = 0.0
+    inputs[0] = level
+    if lane.run >= 1:
+        inputs[1] = asinh((value - lane.previous) / scale)
+    return gap, value, scale, framed, level
+
+
+@compiled
+def _look_back(lane, rings, plan, framed, time_us, scale, derived, inputs):
+    """Look back a day and a week, once there is a frame and an interval to do so by."""
+    if lane.frame_scale > 0 and lane.interval_us > 0:
+        if plan.day >= 0:
+            _observe_day(lane, rings, plan, framed, time_us, scale, derived, inputs)
+        if plan.week >= 0:
+            _observe_week(lane, rings, plan, framed, time_us, scale, derived, inputs)
+
+
+@compiled
+def _leave(lane, value, time_us, inputs):
+    """Fill the inputs that tell the time, and remember what the next point is compared with."""
+    tell_clock(time_us + np.int64(lane.interval_us), inputs)
+    lane.previous = value
+    lane.last_time_us = time_us
+    if lane.run < LARGEST_RUN:
+        lane.run += 1
+
+
+@compiled
+def observe_inputs(lane, rings, window, plan, value, time_us, derived, inputs):
+    """Take one finite value in as far as the inputs need it, several times as fast as `observe`, which see.
+
+    The lane is of no use for scoring then; `derived` is written to and holds nothing of use.
+    """
+    _, value, scale, framed, _ = _enter(lane, window, value, time_us, inputs)
+    _look_back(lane, rings, plan, framed, time_us, scale, derived, inputs)
+    _leave(lane, value, time_us, inputs)
+
+
+@compiled
 def observe(lane, rings, window, plan, value, time_us, derived, inputs):
     """Take one finite value into the lane's front end.
 
@@ -254,36 +311,18 @@ def observe(lane, rings, window, plan, value, time_us, derived, inputs):
     Returns:
         True when the time since the lane's last point was a gap.
     """
-    gap = update_interval(lane, time_us)
-    if gap:
-        lane.run = 0
-    value = min(max(value, -LARGEST_VALUE), LARGEST_VALUE)
-    update_moments(lane, value)
-    freeze_frame(lane, window)
-    scale = scale_of(lane)
+    gap, value, scale, framed, level = _enter(lane, window, value, time_us, inputs)
     frozen = lane.frame_scale > 0
-    framed = value - lane.frame_mean
-    if frozen:
-        framed = min(max(framed / lane.frame_scale, -FRAME_LIMIT), FRAME_LIMIT)
-    level = asinh((value - lane.mean) / scale)
 
     derived[:] = 0.0
     derived[SEASONAL_DIFFERENCE] = derived[MEAN_SEASONAL_DIFFERENCE] = np.nan
     derived[WEEKLY_DIFFERENCE] = derived[MEAN_WEEKLY_DIFFERENCE] = np.nan
-    inputs[:] = 0.0
-    inputs[0] = level
-    if lane.run >= 1:
-        inputs[1] = asinh((value - lane.previous) / scale)
     if frozen:
         derived[VALUE] = _limit((value - lane.frame_mean) / lane.frame_scale)
         if lane.run >= 1:
             derived[INCREMENT] = _limit((value - lane.previous) / lane.frame_scale)
     surprises = _observe_residuals(lane, rings, plan, level, derived)
-    if frozen and lane.interval_us > 0:
-        if plan.day >= 0:
-            _observe_day(lane, rings, plan, framed, time_us, scale, derived, inputs)
-        if plan.week >= 0:
-            _observe_week(lane, rings, plan, framed, time_us, scale, derived, inputs)
+    _look_back(lane, rings, plan, framed, time_us, scale, derived, inputs)
     _observe_means(lane, rings, plan, surprises, derived)
 
     window[lane.points % len(window)] = store(window, framed)
@@ -294,9 +333,5 @@ def observe(lane, rings, window, plan, value, time_us, derived, inputs):
     mean, spread = window_moments(window, lane.points + 1, LONG)
     derived[MEAN_40], derived[SPREAD_40] = mean, math.log(spread + LEAST_SPREAD)
 
-    tell_clock(time_us + np.int64(lane.interval_us), inputs)
-    lane.previous = value
-    lane.last_time_us = time_us
-    if lane.run < LARGEST_RUN:
-        lane.run += 1
+    _leave(lane, value, time_us, inputs)
     return gap

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.compiled import compiled
-from detectors.features import INPUTS, observe
+from detectors.features import INPUTS, observe_inputs
 from detectors.layout import PROFILES, STREAMS, Profile, allocate, lane_dtype, make_plan, view_lanes
 from detectors.normalise import scale_of
 
@@ -70,6 +70,6 @@ def _observe_series(lanes, plan, values, time_us, derived, inputs, mean, scale, 
     for row in range(values.shape[0]):
         lane, rings, window = lanes.scalars[row], lanes.rings[row], lanes.window[row]
         for step in range(values.shape[1]):
-            observe(lane, rings, window, plan, values[row, step], time_us[row, step], derived, inputs[row, step])
+            observe_inputs(lane, rings, window, plan, values[row, step], time_us[row, step], derived, inputs[row, step])
             mean[row, step], scale[row, step], run[row, step] = lane.mean, scale_of(lane), lane.run
             lane.points += 1

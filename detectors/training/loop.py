@@ -33,8 +33,7 @@ class Hooks:
             speed.
         progress: called after each step.
         note: called with what the user is to know.
-        keep: called after each validation, and at the beginning, with what the run can be gone on from; in the
-            process that leads.
+        keep: called after each validation with what the run can be gone on from, in the process that leads.
     """
 
     elapsed_fraction: Callable[[], float] = lambda: 0.0

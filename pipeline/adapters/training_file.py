@@ -7,6 +7,7 @@ over names and content of its arrays.
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class TrainingFile:
             UserError: it cannot be written.
         """
         meta = {"format": _FORMAT, "version": _VERSION, "identity": identity, "sha256": _digest(arrays)}
-        partial = self.path.with_name(f"{self.path.name}.partial")
+        partial = self._partial
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as file:
@@ -79,7 +80,8 @@ class TrainingFile:
                 os.fsync(file.fileno())
             partial.replace(self.path)
         except OSError as exc:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise UserError(
                 f"{self.path}: found that it cannot be written ({exc.strerror or exc}); expected a writable folder "
                 "with room: see to that, or choose another by --resume-file"
@@ -87,7 +89,12 @@ class TrainingFile:
 
     def remove(self) -> None:
         """Forget it: there is nothing to go on with."""
-        self.path.unlink(missing_ok=True)
+        for path in (self.path, self._partial):
+            path.unlink(missing_ok=True)
+
+    @property
+    def _partial(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.partial")
 
 
 def _digest(arrays: Arrays) -> str:

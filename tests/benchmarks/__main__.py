@@ -10,7 +10,19 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import ablation, calibration, cold_start, decoding, engine, fields, joint, segments, service
+from tests.benchmarks import (
+    ablation,
+    calibration,
+    cold_start,
+    decoding,
+    engine,
+    fields,
+    joint,
+    poisoned,
+    segments,
+    service,
+    training,
+)
 
 OUT = Path("build/benchmarks.json")
 
@@ -126,9 +138,32 @@ def _joint_tables(figures: dict[str, Any]) -> list[Table]:
     return made
 
 
+def _training_tables(figures: dict[str, Any]) -> list[Table]:
+    columns = (
+        "device", "batch", "windows/s", "time-steps/s", "copies, GB/s", "share", "products, GFLOP/s", "share",
+    )  # fmt: skip
+    beside = "" if figures["gpu"] else "; no CUDA device is here to compare"
+    table = Table(*columns, title=f"Training on excerpts of 512 and 256 steps, 64 cells{beside}")
+    for row in training.rows(figures):
+        table.add_row(*row)
+    making = Table("series of 1,125 points to pre-train on, one core", "series/s")
+    for row in training.making_rows(figures):
+        making.add_row(*row)
+    return [table, making]
+
+
+def _poisoned_tables(figures: dict[str, Any]) -> list[Table]:
+    columns = ("network", "alarms per 1,000", "score of the risk", "recall")
+    table = Table(*columns, title=f"{figures['incidents']} incidents behind a history of incidents")
+    for row in poisoned.rows(figures):
+        table.add_row(*row)
+    return [table]
+
+
 BENCHMARKS: dict[str, Any] = {
     "engine": engine, "decoding": decoding, "service": service, "ablation": ablation, "segments": segments,
     "calibration": calibration, "cold_start": cold_start, "fields": fields, "joint": joint,
+    "training": training, "poisoned": poisoned,
 }  # fmt: skip
 TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "engine": _engine_tables,
@@ -140,6 +175,8 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "cold_start": _cold_start_tables,
     "fields": _fields_tables,
     "joint": _joint_tables,
+    "training": _training_tables,
+    "poisoned": _poisoned_tables,
 }
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from detectors.excerpts import Excerpts, Track, joint_series, lane_series, least_steps
+from detectors.excerpts import Excerpts, Track, is_dead, joint_series, lane_series, least_steps
 from detectors.frontend import see_series
 from detectors.network import joint_inputs
 from tests.fakes import INTERVAL_US, START_US, seasonal
@@ -131,3 +131,12 @@ def test_excerpts_longer_than_a_series_are_refused() -> None:
     with pytest.raises(ValueError, match="found excerpts of 300 and 50 steps; expected at most 320 together"):
         Excerpts([series], 300, 50)
     assert least_steps((1, 96)) == 680
+
+
+def test_a_lane_that_tells_nothing_for_long_is_dead() -> None:
+    """Runs of so many equal values are dead from their first point to their last; shorter ones are not."""
+    lane = np.array([1.0, 1, 1, 2, 2, 3, 3, 3, 3, 4])
+    assert is_dead(lane, 3).nonzero()[0].tolist() == [0, 1, 2, 5, 6, 7, 8]
+    assert is_dead(lane, 4).nonzero()[0].tolist() == [5, 6, 7, 8]
+    assert not is_dead(lane, 5).any()
+    assert is_dead(lane[:0], 1).tolist() == []

@@ -1,7 +1,7 @@
 import subprocess
 import sys
 from dataclasses import replace
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,3 +91,27 @@ def test_without_torch_the_extra_is_named() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "driftline[train]" in done.stdout
     assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.torch
+def test_threads_that_make_streams_decide_nothing() -> None:
+    """Streams that threads make ahead of the training give the same prior, and the same hash."""
+    prior, threaded = tiny_run(), tiny_run(makers=2)
+    for name, array in prior.network.arrays.items():
+        assert np.array_equal(array, threaded.network.arrays[name])
+    assert replace(threaded, network=prior.network) == prior
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("step", [1, 10, 11, 14, 20, 21])
+def test_streams_go_on_from_any_step(step: int) -> None:
+    """From whichever step on, streams are those of a run from the first, and so is their hash at the end."""
+    from detectors.training import TrainingConfig
+    from pipeline.pretrain import PretrainConfig, _Streams
+
+    config = PretrainConfig(TrainingConfig(seed=7, horizons=(1, 4)), batch=2, length=300)
+    whole, again = _Streams(config), _Streams(config)
+    examples = [batch.inputs for batch in islice(whole.batches(1), 20)]
+    rest = [batch.inputs for batch in islice(again.batches(step), 21 - step)]
+    assert all(np.array_equal(one, other) for one, other in zip(rest, examples[step - 1 :], strict=True))
+    assert again.digest(2) == corpus_hash(Corpus(7, 0, 20, 300), blocks=2)

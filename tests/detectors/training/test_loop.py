@@ -1,56 +1,18 @@
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.special import expit, gammaln
 
-from detectors.examples import Examples, training_examples, validation_examples
+from detectors.examples import Examples, validation_examples
 from detectors.network import Network
+from tests.detectors.training.runs import HORIZONS, run, waves
 
 if TYPE_CHECKING:
-    from detectors.training import StepReport, Trained
+    from detectors.training import StepReport
 
 pytestmark = pytest.mark.torch
-
-HORIZONS = (1, 3)
-CONFIG: dict[str, Any] = {
-    "seed": 7,
-    "hidden": 6,
-    "horizons": HORIZONS,
-    "steps": 60,
-    "warm_up_steps": 5,
-    "peak_rate": 1e-2,
-    "validate_every": 20,
-    "device": "cpu",
-}
-
-
-def waves(seed: int) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
-    """Eight noisy sines of random phase, with the value and its increment as inputs and a fixed normaliser."""
-    rng = np.random.default_rng(seed)
-    values = np.sin(np.arange(250) / 3 + rng.uniform(0, 6, (8, 1))) + 0.05 * rng.normal(size=(8, 250))
-    z = np.arcsinh(values)
-    inputs = np.stack([z, np.diff(z, axis=1, prepend=z[:, :1])], axis=-1).astype(np.float32)
-    return values, inputs, np.zeros_like(values), np.ones_like(values)
-
-
-def batches(first_step: int) -> Iterator[Examples]:
-    """Endless fresh batches, each step's by its number."""
-    seed = 99 + first_step
-    while True:
-        yield training_examples(*waves(seed), HORIZONS)
-        seed += 1
-
-
-def run(*, hooks: dict[str, Any] | None = None, **changes: Any) -> "Trained":
-    """A short run on the waves, with changes to its configuration and with hooks."""
-    from detectors.training import Hooks, StreamSource, TrainingConfig, train
-
-    config = TrainingConfig(**CONFIG | changes)
-    source = StreamSource(batches, 8)
-    return train(config, source, validation_examples(*waves(7), HORIZONS), hooks=Hooks(**hooks or {}))
 
 
 def numpy_forecast(network: Network, inputs: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.training.history import History
+from tests.fakes import INTERVAL_US, START_US, cut, every, make_batch, make_detector, make_engine, process, seasonal
+
+pytestmark = pytest.mark.torch
+COUNT = 900
+
+
+def history_of(*lanes: np.ndarray) -> History:
+    """A history of keys of one field each."""
+    keys, count = len(lanes), len(lanes[0])
+    time_us = np.repeat(START_US + INTERVAL_US * np.arange(count), keys)
+    batch = make_batch([f"k{n}" for n in range(keys)] * count, time_us, np.stack(lanes, 1).reshape(-1, 1))
+    history = History(10**9, 100)
+    for outcome in process(make_engine(make_detector(gain=0, threshold=1e9)), cut(batch, every(batch, 500))):
+        history.add(outcome.verdicts, outcome.anomalies)
+    history.publish()
+    return history
+
+
+def test_dead_lanes_teach_nothing() -> None:
+    """A lane of one value is left out; one that is stuck for a whole excerpt is masked there, and seen all the same."""
+    from detectors.training import TrainingConfig
+    from pipeline.training.fit import FitConfig, gather
+
+    config = FitConfig(TrainingConfig(horizons=(1, 4), context=30), length=50)
+    lively = seasonal(np.random.default_rng(7), COUNT)
+    stuck, short = lively.copy(), lively.copy()
+    stuck[300:380], short[300:379] = 7.0, 7.0
+    gathered = gather(history_of(lively, np.full(COUNT, 3.0), stuck, short), config)
+    assert (len(gathered.series), gathered.dead, gathered.too_short) == (3, 1, 0)
+    whole, masked, unmasked = (np.isfinite(series.targets[:, 0]) for series in gathered.series)
+    assert (whole & ~masked).nonzero()[0].tolist() == list(range(299, 380))
+    assert (whole == unmasked).all()
+    with pytest.raises(UserError, match="found 2 series, of which all points are of incidents or of one value"):
+        gather(history_of(np.full(COUNT, 3.0), np.full(COUNT, 4.0)), config)
