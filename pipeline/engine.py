@@ -107,7 +107,7 @@ class PartitionEngine:
         past: rows that keys begin with, as an engine of the same kind has left them; None where all begin anew.
 
     Attributes:
-        fields: as given.
+        fields, origin: as given.
         lane_names: of the lanes of a key that are scored: its fields, and its joint lane if it has one and the detector
             can score it.
 
@@ -139,7 +139,7 @@ class PartitionEngine:
         # field by field, since `descr` forgets the alignment, and another type would be compiled for again
         lane = detector.lane_dtype
         row = np.dtype([*((name, lane[name]) for name in lane.names or ()), *added])
-        self.fields = fields
+        self.fields, self.origin = fields, origin
         # a joint lane that the detector cannot score sleeps: its row waits for one that can
         self.lane_names = rows_of_key if detector.scores_joint_lanes else fields
         needed = row.itemsize * width

@@ -206,6 +206,20 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     exact: bool
 
 
+class Suppression(msgspec.Struct, frozen=True):
+    """Why nobody need be told of an event: what somebody has said of its time.
+
+    Attributes:
+        id: of the feedback.
+        kind: of it.
+        note: that was left with it.
+    """
+
+    id: str
+    kind: Literal["false_alarm", "maintenance"]
+    note: str
+
+
 class Anomaly(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """One event of an episode, as written to the anomalies output; times are ISO 8601 in UTC.
 
@@ -226,6 +240,8 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
         context: newest values of the lane up to this point, oldest first, at most 64.
         position: of the record in its partition: row of the file from 1, or offset.
         index: of the point within a message that carries many, from 0.
+        suppressed: why nobody need be told of the event; left out where that is not so.
+        outlasted: by what all of the episode was suppressed before this event; left out where none of it was.
     """
 
     schema: int = 1
@@ -257,6 +273,8 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     partition: str
     position: int
     index: int = 0
+    suppressed: Suppression | msgspec.UnsetType = msgspec.UNSET
+    outlasted: Suppression | msgspec.UnsetType = msgspec.UNSET
 
 
 class RunIdentity(msgspec.Struct, frozen=True, omit_defaults=True):

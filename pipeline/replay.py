@@ -14,8 +14,10 @@ from pipeline.accounting import Counts
 from pipeline.engine import EngineState, Outcome, PartitionEngine
 from pipeline.episodes import iso_time
 from pipeline.errors import InputError
+from pipeline.feedback import NOTHING_SAID
 from pipeline.interfaces import Outputs, Partition
 from pipeline.records import Batch, Checkpoint, Disposition, RunIdentity
+from pipeline.suppression import Marker
 
 LATE_SHARE = 0.5
 LATE_RECORDS = 100
@@ -159,6 +161,7 @@ def run_replay(
     sleep: Callable[[float], None],
     stop: Callable[[], bool],
     observe: Callable[[Progress], None],
+    marker: Marker | None = None,
 ) -> ReplayResult:
     """Replay the partitions and publish the outputs.
 
@@ -173,19 +176,21 @@ def run_replay(
         sleep: waits for so many seconds.
         stop: asked after each micro-batch; True ends the run in a state to go on from.
         observe: told of each micro-batch.
+        marker: marks the events by feedback; None for none.
 
     Raises:
         InputError: times go back, where `plan.strict` is set or for most records of a partition.
     """
     run = _Run.from_dict(resume.meta["run"]) if resume else _Run()
     timeline = _OneBundle(engines) if callable(engines) else engines
+    marker = marker or Marker(lambda: NOTHING_SAID)
     started = last_checkpoint = clock()
     pace = _Pace(plan.speed, clock, sleep, stop)
     here = 0
     for partition in partitions:
         if partition.name in run.done:
             continue
-        engine, after = _begin(timeline, partition.name, resume)
+        engine, after = _begin(timeline, partition.name, resume, marker)
         swap_at = timeline.next_swap(partition.name, after)
         for batch in _cut(partition.batches(plan.micro_batch, after_row=after), timeline, partition.name, after):
             while swap_at is not None and len(batch) and batch.position[0] >= swap_at:
@@ -195,6 +200,7 @@ def run_replay(
             before = clock()
             outcome = engine.process(batch)
             seconds = clock() - before
+            outcome = marker.mark(outcome, engine.origin).outcome
             outputs.add(outcome.verdicts, outcome.anomalies)
             run.see_times(batch)
             run.state_bytes = max(run.state_bytes, engine.lanes.state_bytes)
@@ -208,7 +214,7 @@ def run_replay(
             observe(Progress(partition.name, run.finished.consumed + engine.counts.consumed, engine, outcome, seconds))
             stopping = stop()
             if stopping or clock() - last_checkpoint >= plan.checkpoint_interval_s:
-                state = _checkpoint(identity, run, partition.name, after, engine)
+                state = _checkpoint(identity, run, partition.name, after, engine, marker)
                 if stopping:
                     outputs.suspend(state)
                     run.close(partition.name, engine)
@@ -222,14 +228,18 @@ def run_replay(
     return _result(run, clock() - started, here, completed=True)
 
 
-def _begin(timeline: Timeline, partition: str, resume: Checkpoint | None) -> tuple[PartitionEngine, int]:
-    """An engine for a partition, and the position that it is behind."""
+def _begin(
+    timeline: Timeline, partition: str, resume: Checkpoint | None, marker: Marker
+) -> tuple[PartitionEngine, int]:
+    """An engine for a partition, and the position that it is behind, and so is what marks its events."""
+    marker.begin()
     if resume is None or resume.meta["partition"] != partition:
         return timeline.make(partition, 0), 0
     after = resume.meta["position"]
     engine = timeline.make(partition, after)
     state = EngineState(resume.arrays, resume.key_names, resume.spilled, resume.meta["clocks"])
     engine.load(state, resume.meta["counts"])
+    marker.load(resume.meta.get("suppression", {}))
     return engine, after
 
 
@@ -330,7 +340,9 @@ def _require_mostly_in_order(path: str, engine: PartitionEngine, least: int) -> 
         )
 
 
-def _checkpoint(identity: RunIdentity, run: _Run, partition: str, position: int, engine: PartitionEngine) -> Checkpoint:
+def _checkpoint(
+    identity: RunIdentity, run: _Run, partition: str, position: int, engine: PartitionEngine, marker: Marker
+) -> Checkpoint:
     state = engine.save()
     meta = {
         "run": run.to_dict(),
@@ -339,6 +351,8 @@ def _checkpoint(identity: RunIdentity, run: _Run, partition: str, position: int,
         "clocks": state.clocks,
         "counts": engine.counts.to_dict(),
     }
+    if held := marker.save():
+        meta["suppression"] = held
     return Checkpoint(identity, meta, state.arrays, state.keys, state.spilled)
 
 

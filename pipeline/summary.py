@@ -26,6 +26,7 @@ class RunFacts:
         bytes_per_lane: of state.
         warm_from: what the keys could begin with; None for nothing.
         swaps: of bundles, by partition; None for one bundle.
+        feedback: by which events were marked, and how many; None for none.
     """
 
     version: str
@@ -42,6 +43,7 @@ class RunFacts:
     bytes_per_lane: int
     warm_from: dict[str, Any] | None = None
     swaps: dict[str, Any] | None = None
+    feedback: dict[str, Any] | None = None
 
 
 def summarise(
@@ -95,6 +97,8 @@ def summarise(
     }
     if facts.swaps is not None:
         summary["swaps"] = facts.swaps
+    if facts.feedback is not None:
+        summary["feedback"] = facts.feedback
     if facts.warm_from is not None:
         summary["warm_from"] = {**facts.warm_from, "keys_begun": result.with_past}
     if evaluation is not None:

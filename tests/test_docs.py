@@ -244,11 +244,17 @@ def _violations(value: Any, schema: dict[str, Any]) -> list[str]:
 def _schema(name: str) -> dict[str, Any]:
     """A published schema, with its definitions in the places that refer to them."""
     schema = json.loads((ROOT / "docs" / "schemas" / f"{name}.json").read_text())
-    text = json.dumps(schema)
-    for part, definition in schema.get("$defs", {}).items():
-        text = text.replace(json.dumps({"$ref": f"#/$defs/{part}"}), json.dumps(definition))
-    assert "$ref" not in text
-    resolved: dict[str, Any] = json.loads(text)
+
+    def resolve(part: Any) -> Any:
+        if isinstance(part, list):
+            return [resolve(one) for one in part]
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part:
+            return resolve(schema["$defs"][part["$ref"].removeprefix("#/$defs/")])
+        return {key: resolve(one) for key, one in part.items()}
+
+    resolved: dict[str, Any] = resolve(schema)
     return resolved
 
 

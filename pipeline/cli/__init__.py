@@ -36,6 +36,7 @@ First steps:
         "pretrain": "Train a network on synthetic streams and write it as a bundle.",
         "gate": "Judge a bundle against the champion, and promote it only if it is better.",
         "models": "Manage the registry of bundles.",
+        "feedback": "Say what alarms and stretches of time really are.",
         "config": "Print the configuration in effect as TOML, or an example of one.",
         "version": "Print the versions of Driftline and of its shipped bundle.",
     },

@@ -17,7 +17,7 @@ from pipeline.cli.check_kafka import Inputs, Told
 from pipeline.cli.detecting import require_lstm
 from pipeline.cli.kafka_settings import settings_from
 from pipeline.cli.opening import open_bundle
-from pipeline.cli.service_topics import require_input, topic_plan, topics_wanted
+from pipeline.cli.service_topics import require_input, topic_plan, topics_beside, topics_wanted
 from pipeline.cli.timeouts import against_broker, among_themselves
 from pipeline.cli.wiring import window_spec
 from pipeline.cli.workshop import EngineWorkshop
@@ -137,7 +137,7 @@ def _topics(config: Config, connection: KafkaSettings, found: _Found) -> Iterato
             yield "warning", f"no topic matches {config.input.pattern}; those made later are found"
         wanted = topics_wanted(config)
         found.outputs.update(admin.inputs([spec.name for spec in wanted], None))
-        for finding in admin.ensure(wanted, partitions, topic_plan(config), look_only=True):
+        for finding in admin.ensure([*wanted, *topics_beside(config)], partitions, topic_plan(config), look_only=True):
             yield ("ok" if finding.level == "made" else finding.level), f"{finding.topic}: {finding.text}"
     finally:
         admin.close()

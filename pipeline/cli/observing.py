@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 
 from pipeline.accounting import RECORD_DISPOSITIONS
+from pipeline.adapters.feedback_metrics import FeedbackMetrics
 from pipeline.adapters.http import Health
 from pipeline.adapters.metrics import EngineMetrics
 from pipeline.adapters.service_metrics import Held, ServiceMetrics
@@ -15,7 +16,8 @@ from pipeline.engine import Outcome, PartitionEngine
 from pipeline.lane_detector import LaneDetector
 from pipeline.records import Phase, Place, RunIdentity
 from pipeline.service.guard import Guard
-from pipeline.service.plan import Standing
+from pipeline.service.plan import Log, Standing
+from pipeline.suppression import Marked, suppressions
 
 _IDLE_S = 10.0
 
@@ -37,6 +39,7 @@ class ServiceObserver:
     Args:
         is_member: whether this process is in the group just now.
         guard: told of what is scored and of swaps; None for none.
+        log: told which events are suppressed; None for none.
         clock: monotonic seconds.
     """
 
@@ -50,10 +53,13 @@ class ServiceObserver:
         version: str,
         bundle: str,
         guard: Guard | None = None,
+        log: Log | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.service = ServiceMetrics(registry)
+        self.feedback = FeedbackMetrics(registry)
         self._guard = guard
+        self._log = log
         self._engine = EngineMetrics(registry)
         self._engine.name_build(version)
         self._engine.name_bundle(bundle, detector.name)
@@ -108,6 +114,16 @@ class ServiceObserver:
             if self._guard.scored(outcome):
                 self.service.rollbacks.inc()
             self.service.probation.set(self._guard.is_on_probation)
+
+    def suppressed(self, place: Place, marked: Marked) -> None:
+        """See `Observer`."""
+        found = list(suppressions(marked.suppressed))
+        self.feedback.count([why.kind for _, why in found], marked.outlasted)
+        if self._log is None:
+            return
+        where = f"{place.topic}/{place.partition}"
+        for event, why in found:
+            self._log.info("event_suppressed", place=where, event_id=event.id, feedback=why.id, kind=why.kind)
 
     def dead_lettered(self, reasons: Mapping[str, int]) -> None:
         """See `Observer`."""

@@ -82,6 +82,12 @@ _DEFAULTS = Config()
     "--labels", group=_DETECT, type=click.Path(path_type=Path), metavar="FILE", help="Known anomalies, to be judged by."
 )
 @option(
+    "--feedback",
+    group=_DETECT,
+    metavar="FILE|URL",
+    help="Mark events by what `driftline feedback` has kept in a file, or in kafka://host:port/topic.",
+)
+@option(
     "--warm-from",
     group=_DETECT,
     multiple=True,
@@ -206,6 +212,7 @@ def _request(source: str, given: dict[str, Any]) -> "Request":
         metrics_port=given["metrics_port"],
         report=not given["no_report"],
         swaps=given["swaps"],
+        feedback=given["feedback"],
     )
 
 

@@ -32,6 +32,12 @@ def topics_wanted(config: Config) -> list[TopicSpec]:
     return wanted
 
 
+def topics_beside(config: Config) -> list[TopicSpec]:
+    """The topics that the service reads beside its input."""
+    topic = config.feedback.topic
+    return [] if topic is None else [TopicSpec(topic, compacted=True, partitions=1, permission="Describe and Read")]
+
+
 def topic_plan(config: Config) -> TopicPlan:
     """What is made of topics that are missing."""
     output = config.output
@@ -49,12 +55,16 @@ def require_input(config: Config) -> None:
         found = "neither topics nor pattern" if chosen.topics is None else "topics as well as pattern"
         raise ConfigError(f'[input]: found {found}; expected one of them, such as topics = ["metrics"]')
     outputs = {spec.name for spec in topics_wanted(config)}
+    beside = {spec.name for spec in topics_beside(config)}
+    if both := beside & (outputs | set(chosen.topics or ())):
+        raise ConfigError(f"[feedback] topic: found {both.pop()}, which is an input or an output; expected another")
+    outputs |= beside
     if both := outputs.intersection(chosen.topics or ()):
         raise ConfigError(f"[input] topics: found {', '.join(sorted(both))}, which is an output too; expected others")
     if chosen.pattern is not None and (both := set(filter(topic_matcher(chosen.pattern), outputs))):
         raise ConfigError(
             f"[input] pattern: found {chosen.pattern!r}, which matches {', '.join(sorted(both))}, written by the "
-            "service itself; expected a pattern that matches inputs alone"
+            "service itself or read for feedback; expected a pattern that matches inputs alone"
         )
 
 
@@ -73,7 +83,7 @@ def ensure_topics(config: Config, connection: KafkaSettings) -> ServiceTopics:
                 "expected it to exist"
             )
         wanted = topics_wanted(config)
-        findings = admin.ensure(wanted, inputs, topic_plan(config))
+        findings = admin.ensure([*wanted, *topics_beside(config)], inputs, topic_plan(config))
         for finding in findings:
             if finding.level == "error":
                 raise ConfigError(f"topic {finding.topic}: {finding.text}")

@@ -23,6 +23,7 @@ from pipeline.adapters.logs import LogSettings, configure_logs
 from pipeline.adapters.state.files import FileStateStore
 from pipeline.adapters.state.topic import TopicStateStore
 from pipeline.cli.detecting import require_lstm
+from pipeline.cli.feedback_watch import following_feedback
 from pipeline.cli.following import following, make_guard
 from pipeline.cli.kafka_settings import settings_from
 from pipeline.cli.observing import ServiceObserver
@@ -113,7 +114,9 @@ def serve(config: Config, member: Member) -> int:
             version=driftline_version(),
             bundle=bundle.short_id,
             guard=guard,
+            log=log,
         )
+        marking = held.enter_context(following_feedback(config, connection, log, observer.feedback))
         watch = ConfigWatch(
             config,
             member.config_file,
@@ -138,6 +141,7 @@ def serve(config: Config, member: Member) -> int:
             log,
             reload=watch,
             stop=signals.stopping,
+            marking=marking,
         )
         sys.setswitchinterval(_SWITCH_S)
         gc.set_threshold(*_GC_THRESHOLDS)

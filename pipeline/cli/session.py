@@ -19,6 +19,8 @@ from pipeline.adapters.outputs import Existing, ReplayOutputs
 from pipeline.adapters.report import write_report
 from pipeline.cli.beginnings import Beginning, notices_of, plan_beginning
 from pipeline.cli.detecting import Chosen, choose_detector
+from pipeline.cli.feedback.places import read_named
+from pipeline.cli.feedback.telling import told_of_feedback
 from pipeline.cli.judging import Judged, judge_by_labels
 from pipeline.cli.kernel_loading import load_kernels
 from pipeline.cli.metering import served_metrics
@@ -35,9 +37,11 @@ from pipeline.config.kinds import LSTM
 from pipeline.engine import PartitionEngine
 from pipeline.episodes import iso_time
 from pipeline.errors import ConfigError
+from pipeline.feedback import Ranges
 from pipeline.records import RunIdentity
 from pipeline.replay import Progress, ReplayPlan, ReplayResult, Timeline, run_replay
 from pipeline.summary import RunFacts, summarise
+from pipeline.suppression import Marker
 
 SUMMARY = "summary.json"
 REPORT = "report.html"
@@ -60,6 +64,7 @@ class Request:
         metrics_port: where metrics are served meanwhile; 0 for any.
         report: whether to write the page.
         swaps: log of a service whose swaps of bundles are gone by; None for one bundle.
+        feedback: file, kafka://host:port/topic or 'none', by which events are marked; None for none.
     """
 
     source: str
@@ -73,6 +78,7 @@ class Request:
     metrics_port: int | None = None
     report: bool = True
     swaps: Path | None = None
+    feedback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,8 @@ def replay_files(request: Request, config: Config, screen: Screen, *, kernels: P
     if swaps is not None:
         config = with_bundle(config, first_of(swaps))
     chosen = choose_detector(config)
-    parts = _Parts(request, config, source, chosen, plan_beginning(config, source, chosen, screen), swaps)
+    feedback = read_named(request.feedback, config, screen.note, configured=False)
+    parts = _Parts(request, config, source, chosen, plan_beginning(config, source, chosen, screen), swaps, feedback)
     if request.existing == "resume" and not parts.is_resumable:
         raise ConfigError(
             f"--resume: found it with the detector {config.detector.kind}; expected one whose state is saved, which "
@@ -122,6 +129,7 @@ def replay_files(request: Request, config: Config, screen: Screen, *, kernels: P
         parts.beginning.require_row(engine)
         bytes_per_lane = load_kernels(engine, screen, kernels)
     stop = StopRequest()
+    marker = Marker(lambda: feedback, drop=config.feedback.suppress == "drop") if len(feedback) else None
     with ExitStack() as held:
         watch = held.enter_context(_watching(parts, screen))
         with stop:
@@ -130,12 +138,12 @@ def replay_files(request: Request, config: Config, screen: Screen, *, kernels: P
                 for name in (SUMMARY, REPORT):
                     (request.out / name).unlink(missing_ok=True)
             lanes = parts.beginning.ready(outputs.working, config, chosen, screen, stop)
-            result = _run(parts, lanes, outputs, screen, stop, watch)
+            result = _run(parts, lanes, outputs, screen, stop, watch, marker)
         judged = Judged()
         if labels is not None and result.completed:
             judged = judge_by_labels(request.out, labels, screen)
         summary = summarise(
-            parts.facts(bytes_per_lane, lanes), result, evaluation=judged.evaluation, labels=judged.spans
+            parts.facts(bytes_per_lane, lanes, marker), result, evaluation=judged.evaluation, labels=judged.spans
         )
         _write(request.out / SUMMARY, summary)
         if request.report:
@@ -160,6 +168,7 @@ class _Parts:
     chosen: Chosen
     beginning: Beginning
     swaps: Swaps | None
+    feedback: Ranges
 
     @property
     def is_resumable(self) -> bool:
@@ -178,6 +187,8 @@ class _Parts:
         """Everything that alters the outputs."""
         first, last = (None if at is None else iso_time(at) for at in (self.request.from_us, self.request.to_us))
         between = f"from {first or 'the first'} to {last or 'the last'}"
+        if len(self.feedback):
+            between += f", feedback {self.feedback.digest()} to {self.config.feedback.suppress}"
         if isinstance(self.source, TopicSource):
             taken = f"topic {self.source.topic}, {self.source.told}, {between}"
             if self.swaps is not None:
@@ -232,7 +243,7 @@ class _Parts:
             None if lanes is None else lanes.rows,
         )
 
-    def facts(self, bytes_per_lane: int, lanes: LanesFile | None) -> RunFacts:
+    def facts(self, bytes_per_lane: int, lanes: LanesFile | None, marker: Marker | None) -> RunFacts:
         """What the summary tells of the run."""
         asked = self.config.detector
         is_baseline = asked.kind != LSTM
@@ -251,6 +262,7 @@ class _Parts:
             bytes_per_lane=bytes_per_lane,
             warm_from=None if lanes is None else summary_of(lanes),
             swaps=None if self.swaps is None else told_of(self.swaps),
+            feedback=None if marker is None else told_of_feedback(self.feedback, marker),
         )
 
 
@@ -281,6 +293,7 @@ def _run(
     screen: Screen,
     stop: StopRequest,
     watch: Observer,
+    marker: Marker | None,
 ) -> ReplayResult:
     request, replay, source = parts.request, parts.config.replay, parts.source
     plan = ReplayPlan(
@@ -313,6 +326,7 @@ def _run(
             sleep=time.sleep,
             stop=stop,
             observe=observe,
+            marker=marker,
         )
 
 

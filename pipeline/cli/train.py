@@ -73,6 +73,13 @@ TUNING_RATE, SCRATCH_RATE = 2e-3, 1e-2
 @option("--layers", group=_NETWORK, type=click.IntRange(1, 2), metavar="1|2", help="Of new weights.  [default: 1]")
 @option("--hidden", group=_NETWORK, type=_POSITIVE, metavar="N", help="Cells of a layer, likewise.  [default: 64]")
 @reading_options
+@option(
+    "--feedback",
+    group=_TRAINING,
+    metavar="FILE|URL",
+    help="What was said by `driftline feedback`: a file, kafka://host:port/topic, or none. Maintenance and true "
+    "anomalies are not learned, false alarms are.  [default: feedback.topic of the configuration]",
+)
 @option("--seed", group=_TRAINING, type=int, metavar="N", default=1, help="Decides excerpts and random weights.")
 @option("--steps", group=_TRAINING, type=_POSITIVE, metavar="N", default=1500, help="Most optimiser steps.")
 @option(
@@ -177,6 +184,7 @@ def command(history: tuple[str, ...], **given: Any) -> int:
 
 def _watch(passing: "Pass", parent: "Bundle", given: dict[str, Any], screen: "Screen") -> "History":
     """The history, as the bundle to begin with sees it."""
+    from pipeline.cli.feedback.places import read_named
     from pipeline.errors import ConfigError
     from pipeline.training.history import History
 
@@ -186,7 +194,8 @@ def _watch(passing: "Pass", parent: "Bundle", given: dict[str, Any], screen: "Sc
             f"--joint: found the one field {fields[0]!r}; expected two or more: without --joint a network is fitted "
             "that all streams share"
         )
-    kept = History(given["most_points"], least=LEAST_RECORDS * len(fields))
+    feedback = read_named(given["feedback"], passing.config, screen.note)
+    kept = History(given["most_points"], LEAST_RECORDS * len(fields), feedback)
     screen.step("reading the history")
     passing.run(parent, kept)
     return kept

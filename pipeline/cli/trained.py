@@ -56,7 +56,7 @@ def compare_alarms(passing: Pass, kept: History, bundle: Bundle, screen: Screen)
     """
     screen.step("counting alarms in what was held back")
     before = count_alarms(kept)
-    counter = AlarmCounter(before.since_us)
+    counter = AlarmCounter(before.since_us, kept.feedback)
     passing.run(bundle, counter)
     return {
         "asked": passing.config.detector.risk,

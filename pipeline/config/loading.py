@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from pipeline.config.models import Config, Section
+from pipeline.config.models import Config
+from pipeline.config.section import Section
 from pipeline.errors import ConfigError, nearest
 
 DEFAULT_FILE = Path("driftline.toml")

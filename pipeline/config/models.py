@@ -6,9 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     PlainValidator,
@@ -16,8 +14,10 @@ from pydantic import (
     model_validator,
 )
 
+from pipeline.config.feedback import FeedbackSection
 from pipeline.config.kinds import LSTM, DetectorKind, Options
 from pipeline.config.quantities import format_duration, format_size, parse_duration, parse_size
+from pipeline.config.section import Section
 
 DEFAULT_RISK = 0.7
 """Expected false alarms per 1,000 points of a lane."""
@@ -70,12 +70,6 @@ Size = Annotated[int, PlainValidator(parse_size), PlainSerializer(format_size)]
 Extent = Annotated[int | timedelta, PlainValidator(_parse_extent), PlainSerializer(_format_extent)]
 HeldOut = Annotated[float | timedelta, PlainValidator(_parse_held_out), PlainSerializer(_format_held_out)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_names)]
-
-
-class Section(BaseModel):
-    """A table of the configuration."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DetectorSection(Section):
@@ -468,6 +462,7 @@ class Config(Section):
     kafka: KafkaSection = KafkaSection()
     input: InputSection = InputSection()
     output: OutputSection = OutputSection()
+    feedback: FeedbackSection = FeedbackSection()
     service: ServiceSection = ServiceSection()
     http: HttpSection = HttpSection()
     log: LogSection = LogSection()

@@ -128,7 +128,7 @@ def _read_alerts(directory: Path) -> defaultdict[tuple[str, str], list[Anomaly]]
     with (directory / "anomalies.jsonl").open("rb") as lines:
         for line in lines:
             anomaly = decoder.decode(line)
-            if anomaly.event != "closed":
+            if anomaly.event != "closed" and anomaly.suppressed is msgspec.UNSET:
                 alerts[anomaly.key, anomaly.field].append(anomaly)
     return alerts
 

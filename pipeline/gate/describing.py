@@ -94,6 +94,7 @@ def describe(
             "points": int(tally.points.sum()),
             "judged": int(tally.judged.sum()),
         },
+        "feedback": _feedback(tally),
         "settings": settings | asdict(rule),
         "over_time": _over_time(tally),
         "lanes": _lanes(tally),
@@ -163,6 +164,16 @@ def _labelled(tally: Tally, side: int) -> dict[str, Any] | None:
         "recall": detection.recall,
         "false_alarms": int(tally.false_alarms[side]),
         "median_delay_s": detection.median_delay_s,
+    }
+
+
+def _feedback(tally: Tally) -> dict[str, Any] | None:
+    if not len(tally.feedback):
+        return None
+    return {
+        "digest": tally.feedback.digest(),
+        "records": tally.feedback.counts(),
+        "alarms_left_out": dict(zip(SIDES, tally.left_out.tolist(), strict=True)),
     }
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from detectors.evaluation.detection import Detection, LaneAlerts, judge, summarise
 from detectors.evaluation.forecasts import log_loss, probability
 from pipeline.engine import Outcome
+from pipeline.feedback import NOTHING_SAID, Ranges
 from pipeline.records import JOINT, Anomaly, Disposition, VerdictTable
 from pipeline.residuals import LARGEST
 
@@ -32,6 +33,7 @@ class Tally:
     Args:
         start_us, end_us: of the slice, both within.
         spans: labelled anomalies by key, sorted, that do not overlap; None where nothing is known.
+        feedback: alarms in maintenance count nowhere but in `left_out`, and those in false alarms find no anomaly.
 
     Attributes:
         lanes: number of each, by key and field.
@@ -44,9 +46,10 @@ class Tally:
         covered: (2,) judged points within the 95 % band.
         residual: (2,) summed over judged points, absolute, in normalised units, each at most `LARGEST`.
         false_alarms: (2,) alarms within no labelled anomaly; all, where nothing is known.
+        left_out: (2,) alarms in maintenance.
     """
 
-    def __init__(self, start_us: int, end_us: int, spans: Spans | None = None) -> None:
+    def __init__(self, start_us: int, end_us: int, spans: Spans | None = None, feedback: Ranges = NOTHING_SAID) -> None:
         self.start_us, self.end_us = start_us, end_us
         self.lanes: dict[tuple[str, str], int] = {}
         self.points = np.zeros(_FIRST_LANES, np.int64)
@@ -62,7 +65,9 @@ class Tally:
         self.probabilities = np.zeros((2, PROBABILITY_BINS), np.int64)
         self.covered = np.zeros(2, np.int64)
         self.false_alarms = np.zeros(2, np.int64)
+        self.left_out = np.zeros(2, np.int64)
         self.residual = np.zeros(2)
+        self.feedback = feedback
         self._spans = spans
         self._alerts: list[defaultdict[str, list[int]]] = [defaultdict(list), defaultdict(list)]
 
@@ -134,13 +139,19 @@ class Tally:
         if anomaly.event == "closed" or anomaly.kind == "silence":
             return
         time_us = int(np.datetime64(anomaly.time.removesuffix("Z"), "us").astype(np.int64))
-        if self._spans is not None and anomaly.key in self._spans:
+        said = self.feedback.find(anomaly.key, anomaly.field, time_us)
+        is_opened = anomaly.event == "opened"
+        if said is not None and said.kind == "maintenance":
+            self.left_out[side] += is_opened
+            return
+        is_false = said is not None and said.kind == "false_alarm"
+        if self._spans is not None and anomaly.key in self._spans and not is_false:
             self._alerts[side][anomaly.key].append(time_us)
-        if anomaly.event == "opened":
+        if is_opened:
             self.alarms[side, self._number(anomaly.key, anomaly.field)] += 1
             self.time_alarms[side, self._stretches_of(np.array([time_us]))[0]] += 1
             spans = (self._spans or {}).get(anomaly.key, ())
-            self.false_alarms[side] += not any(start <= time_us <= end for start, end in spans)
+            self.false_alarms[side] += is_false or not any(start <= time_us <= end for start, end in spans)
 
     def _stretches_of(self, time_us: Ints) -> Ints:
         """Stretch of each time; what windows tell late of a time before the slice is of the first."""

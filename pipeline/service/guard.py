@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from msgspec import UNSET
+
 from pipeline.engine import Outcome
 from pipeline.service.probation import Block, Probation, Standing
 
@@ -37,7 +39,9 @@ class Guard:
 
     def scored(self, outcome: Outcome) -> bool:
         """Points were scored with the bundle; whether that was the moment to ask for another one."""
-        alarms = sum(one.event == "opened" and one.kind != "silence" for one in outcome.anomalies)
+        alarms = sum(
+            one.event == "opened" and one.kind != "silence" and one.suppressed is UNSET for one in outcome.anomalies
+        )
         residuals = outcome.residuals
         before = self._probation.standing
         standing = self._probation.add(Block(residuals.points, residuals.total, alarms))

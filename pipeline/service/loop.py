@@ -20,6 +20,7 @@ from pipeline.service.recovery import SLICE_S, Recovery
 from pipeline.service.scoring import ScoringThread
 from pipeline.service.task import Status, Task
 from pipeline.service.watchdog import Watchdog
+from pipeline.suppression import Marker
 
 POLL_S = 0.2
 _PROCESSING = {Status.LIVE, Status.CATCHING_UP}
@@ -32,6 +33,7 @@ class Service:
         plan: to begin with.
         reload: asked once a round; a new plan, or None for no change.
         stop: asked once a round.
+        marking: makes what marks the events of a partition by feedback, if there is any.
         clock: monotonic seconds.
     """
 
@@ -48,6 +50,7 @@ class Service:
         *,
         reload: Callable[[], ServicePlan | None],
         stop: Callable[[], bool],
+        marking: Callable[[], Marker | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._feed = feed
@@ -60,6 +63,7 @@ class Service:
         self._log = log
         self._reload = reload
         self._stop = stop
+        self._marking = marking
         self._clock = clock
         self._tasks: dict[Place, Task] = {}
         self._rewinding = False
@@ -113,7 +117,7 @@ class Service:
         """Restore them, before anything of theirs is read."""
         self._feed.pause(places)
         for place in places:
-            self._tasks[place] = Task(place)
+            self._tasks[place] = Task(place, marker=self._marking())
         self._tell("assigned", places)
 
     def on_revoked(self, places: Collection[Place]) -> None:
@@ -238,8 +242,10 @@ class Service:
         scored = self._scoring.finish()
         if scored is None:
             return
-        task, messages, outcome = scored.task, scored.messages, scored.outcome
+        task, messages = scored.task, scored.messages
         work = task.advance(len(scored.batch), messages[-1].offset + 1)
+        marked = task.mark(scored.outcome, work)
+        outcome = marked.outcome
         if task.offset <= task.target:
             if task.offset == task.target:
                 self._arrive(task)
@@ -248,6 +254,8 @@ class Service:
             self._outbox, self._topics, task.place, messages, scored.batch, outcome, work.points_per_message
         )
         self._observer.processed(task.place, work.engine, outcome, decode_s=scored.decode_s, scoring_s=scored.scoring_s)
+        if marked.suppressed or marked.outlasted:
+            self._observer.suppressed(task.place, marked)
         if dead:
             self._observer.dead_lettered(dead)
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from pipeline.engine import Outcome, PartitionEngine
 from pipeline.interfaces import Message
 from pipeline.records import Batch, Checkpoint, Place, RunIdentity
+from pipeline.suppression import Marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,9 @@ class Observer(Protocol):
         self, place: Place, engine: PartitionEngine, outcome: Outcome, *, decode_s: float, scoring_s: float
     ) -> None:
         """A chunk was processed for the first time; not told of what is done again."""
+
+    def suppressed(self, place: Place, marked: Marked) -> None:
+        """Of events in what was processed nobody need be told, or episodes have outlasted what suppressed them."""
 
     def dead_lettered(self, reasons: Mapping[str, int]) -> None:
         """Messages went to the dead letters, by reason."""

@@ -129,6 +129,7 @@ class Recovery:
 
     def _begin_with(self, task: Task, work: Work, offset: int) -> None:
         task.begin(work, None)
+        task.forget_events()
         task.offset = offset
         task.target = max(task.target, offset)
         task.note = Note(begin=offset, bundle=work.identity.bundle, past=work.identity.past)

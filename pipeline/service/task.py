@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
-from pipeline.engine import EngineState
+from pipeline.engine import EngineState, Outcome
 from pipeline.interfaces import Message, SnapshotReader, SnapshotWriter
 from pipeline.records import Checkpoint, Place, Position
 from pipeline.service.plan import Decoder, Work
+from pipeline.suppression import Marked, Marker
 
 
 class Status(Enum):
@@ -73,6 +74,7 @@ class Task:
         writer_offset: of the snapshot being written.
         snapshot_offset: of the newest complete snapshot.
         retry_s: monotonic time before which nothing is tried again.
+        marker: marks events by feedback; None where none is known of.
     """
 
     place: Place
@@ -94,6 +96,7 @@ class Task:
     began_s: float = 0.0
     retry_s: float = 0.0
     waiting: deque[Sequence[Message]] = field(default_factory=deque)
+    marker: Marker | None = None
 
     def take(self, messages: Sequence[Message], chunk_bytes: int) -> None:
         """Put messages in line, in chunks that are done in one go.
@@ -115,6 +118,8 @@ class Task:
         meta = state.meta
         work.engine.load(EngineState(state.arrays, state.key_names, state.spilled, meta["clocks"]), meta["counts"])
         self.begin(work, meta["unit"])
+        if self.marker is not None:
+            self.marker.load(meta.get("suppression", {}))
 
     def save(self) -> Checkpoint:
         """The state, to go on from at `offset`."""
@@ -128,6 +133,8 @@ class Task:
             "unit": self.decoder.unit,
             "settings": dict(self.work.settings),
         }
+        if self.marker is not None and (held := self.marker.save()):
+            meta["suppression"] = held
         return Checkpoint(self.work.identity, meta, state.arrays, state.keys, state.spilled)
 
     def advance(self, records: int, offset: int) -> Work:
@@ -139,8 +146,18 @@ class Task:
         self.counts = self.work.engine.counts.to_dict()
         return self.work
 
+    def mark(self, outcome: Outcome, work: Work) -> Marked:
+        """What came of the newest batch, its events marked; asked of every batch, those done again too."""
+        return Marked(outcome) if self.marker is None else self.marker.mark(outcome, work.engine.origin)
+
+    def forget_events(self) -> None:
+        """Begin with lanes of which nothing is known."""
+        if self.marker is not None:
+            self.marker.begin()
+
     def forget_work(self) -> None:
         """Be as newly assigned."""
+        self.forget_events()
         self.status = Status.ASSIGNED
         self.work = self.decoder = self.reader = self.writer = None
         self.writer_offset = self.snapshot_offset = -1

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from detectors.excerpts import first_held_back
+from pipeline.feedback import MAINTENANCE, NOTHING_SAID, Ranges
 from pipeline.records import Anomaly, Checkpoint, Disposition, VerdictTable
-from pipeline.training.history import History, of_fields
+from pipeline.training.history import History, kinds_of, of_fields
 
 KeyName = tuple[str, str, str]
 
@@ -52,12 +53,14 @@ class AlarmCounter:
 
     Args:
         since_us: see `Alarms`.
+        feedback: alarms in maintenance do not count.
 
     Attributes:
         source, partition: of the records to come; part of a key's name here.
     """
 
-    def __init__(self, since_us: Mapping[KeyName, int]) -> None:
+    def __init__(self, since_us: Mapping[KeyName, int], feedback: Ranges = NOTHING_SAID) -> None:
+        self._feedback = feedback
         self.source = ""
         self.partition = ""
         self.counted = Alarms(since_us)
@@ -70,7 +73,8 @@ class AlarmCounter:
             since = np.array([self.counted.since_us.get(name, never) for name in names], np.int64)
             counts = (table.disposition <= Disposition.WARMING) & (table.time_us >= since[table.key]) & of_fields(table)
             self.counted.points += int(counts.sum())
-            self.counted.opened += int((counts & table.is_anomaly & (table.episode == table.position)).sum())
+            opens = counts & table.is_anomaly & (table.episode == table.position)
+            self.counted.opened += int((opens & (kinds_of(table, self._feedback) != MAINTENANCE)).sum())
 
     def checkpoint(self, state: Checkpoint) -> None:
         """Nothing: a count is not gone on with."""

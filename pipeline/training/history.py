@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.feedback import FALSE_ALARM, MAINTENANCE, NONE, NOTHING_SAID, Ranges
 from pipeline.records import JOINT, Anomaly, Checkpoint, Disposition, VerdictTable
 
 _DTYPE = np.dtype(
@@ -30,6 +31,18 @@ SLACK = 1.25
 def of_fields(table: VerdictTable) -> NDArray[np.bool_]:
     """Which rows (n,) are of fields: those of joint lanes are made of them, and no record has their values."""
     return np.array([name != JOINT for name in table.field_names])[table.field]
+
+
+def kinds_of(table: VerdictTable, feedback: Ranges) -> NDArray[np.int8]:
+    """What is said of each row (n,) of a table; see `Ranges.kinds`."""
+    told = np.zeros(len(table), np.int8)
+    for code in np.unique(table.key).tolist() if len(feedback) else ():
+        key = table.key_names[code]
+        if feedback.of(key):
+            for place, name in enumerate(table.field_names):
+                rows = np.flatnonzero((table.key == code) & (table.field == place))
+                told[rows] = feedback.kinds(key, name, table.time_us[rows])
+    return told
 
 
 @dataclass(slots=True)
@@ -69,18 +82,22 @@ class History:
     Args:
         most: points kept in all.
         least: points of a key below which none is cut.
+        feedback: points in maintenance and in true anomalies count as points of episodes, which are not learned;
+            those of false alarms do not.
 
     Attributes:
         source, partition: of the records to come; part of a key's name here.
         fields: names of the fields, in the order of the first table; joint lanes, which come last, are left out.
+        feedback: as given.
     """
 
-    def __init__(self, most: int, least: int) -> None:
+    def __init__(self, most: int, least: int, feedback: Ranges = NOTHING_SAID) -> None:
         self.source = ""
         self.partition = ""
         self.fields: tuple[str, ...] = ()
         self._most = most
         self._least = least
+        self.feedback = feedback
         self._keys: dict[tuple[str, str, str], KeyHistory] = {}
         self._held = 0
         self._forgotten: set[tuple[str, str, str]] = set()
@@ -95,8 +112,10 @@ class History:
                 points[name] = getattr(table, name)[taken]
             place = np.array([self.fields.index(name) for name in table.field_names if name != JOINT], np.int8)
             points["field"] = place[table.field[taken]]
-            points["in_episode"] = table.episode[taken] != -1
-            points["opens"] = table.is_anomaly[taken] & (table.episode[taken] == table.position[taken])
+            said = kinds_of(table, self.feedback)[taken]
+            points["in_episode"] = np.where(said == NONE, table.episode[taken] != -1, said > FALSE_ALARM)
+            opens = table.is_anomaly[taken] & (table.episode[taken] == table.position[taken])
+            points["opens"] = opens & (said != MAINTENANCE)
             self._file(table.key_names, table.key[taken], points)
         if self._held > SLACK * self._most:
             self._forget()
@@ -142,8 +161,8 @@ class History:
         return min(int(times.min()) for times in kept), 1 + max(int(times.max()) for times in kept)
 
     def digest(self) -> str:
-        """SHA-256 in hex of all that is kept: names, times, fields and values."""
-        digest = hashlib.sha256(repr(self.fields).encode())
+        """SHA-256 in hex of all that is kept: names, times, fields and values, and of what was said of them."""
+        digest = hashlib.sha256(repr(self.fields).encode() + self.feedback.digest().encode())
         for name, points in self:
             digest.update(repr(name).encode())
             for column in ("time_us", "field", "value"):

@@ -26,16 +26,20 @@ _WILL_NOT = (errors.InvalidTopicError, errors.PolicyViolationError, errors.Inval
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic that the service writes.
+    """A topic that the service writes, or reads beside its input.
 
     Attributes:
         compacted: whether only the newest message of a key matters.
         whole_inputs: whether it takes messages of the input as they are, and so has to take as long ones.
+        partitions: that it is made with; None for as many as the input has, which it had better have then.
+        permission: that is needed for it.
     """
 
     name: str
     compacted: bool = False
     whole_inputs: bool = False
+    partitions: int | None = None
+    permission: str = "Describe and Write"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +149,13 @@ class TopicAdmin:
             elif spec.name in known:
                 findings.append(_check(spec, self._describe(spec.name, known[spec.name]), partitions, largest))
             elif spec.name in denied:
-                findings.append(Finding("error", spec.name, _NO_PERMISSION.format("Describe and Write")))
+                findings.append(Finding("error", spec.name, _NO_PERMISSION.format(spec.permission)))
             elif plan.create:
                 findings.append(self._make(spec, partitions, largest, plan, look_only=look_only))
             else:
                 findings.append(Finding("error", spec.name, (
-                    f"found no such topic; expected one of {partitions} partitions: make it, or set create = true in "
-                    "[output]"
+                    f"found no such topic; expected one of {spec.partitions or partitions} partitions: make it, or "
+                    "set create = true in [output]"
                 )))  # fmt: skip
         return findings
 
@@ -185,6 +189,7 @@ class TopicAdmin:
         return _Topic(partitions, {key: str(entry["value"]) for key, entry in told.items()})
 
     def _make(self, spec: TopicSpec, partitions: int, largest: int, plan: TopicPlan, *, look_only: bool) -> Finding:
+        partitions = spec.partitions or partitions
         if look_only:
             return Finding("made", spec.name, f"to be made with {partitions} partitions")
         wanted = {
@@ -239,11 +244,11 @@ def _check(spec: TopicSpec, topic: _Topic, partitions: int, largest: int) -> Fin
     policy = topic.settings.get("cleanup.policy", "")
     if spec.compacted and policy != "compact":
         return Finding("error", spec.name, (
-            f"found cleanup.policy={policy}; expected compact: with anything else the state is deleted in time"
+            f"found cleanup.policy={policy}; expected compact: with anything else what it holds is deleted in time"
         ))  # fmt: skip
     if not spec.compacted and "compact" in policy:
         return Finding("error", spec.name, f"found cleanup.policy={policy}; expected delete: outputs would be lost")
-    if topic.partitions < partitions:
+    if spec.partitions is None and topic.partitions < partitions:
         return Finding("warning", spec.name, (
             f"found {topic.partitions} partitions; expected {partitions}, as many as the input has: the outputs of "
             "several partitions are mixed in one"

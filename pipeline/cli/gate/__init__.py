@@ -64,6 +64,12 @@ _GATE = Config().gate.model_dump(mode="json")
 @option(
     "--labels", group=_JUDGE, type=click.Path(path_type=Path), metavar="FILE", help="Known anomalies, to be judged by."
 )
+@option(
+    "--feedback",
+    group=_JUDGE,
+    metavar="FILE|URL",
+    help="What was said by `driftline feedback`: a file, kafka://host:port/topic, or none.  [default: feedback.topic]",
+)
 @option("--profile", group=_JUDGE, metavar="NAME", help="accurate, balanced or dense.  [default: as configured]")
 @option("--promote", group=_PROMOTE, is_flag=True, help="If it passes, publish it and make it the champion.")
 @option("--registry", group=_PROMOTE, metavar="URL", help="Folder or URL of the registry.  [default: models.registry]")
@@ -114,7 +120,10 @@ def command(challenger: str, history: tuple[str, ...], **given: Any) -> int:
 
     from_us, to_us = range_of(given["from_"], given["to"])
     screen = Screen(quiet=given["quiet"])
-    request = Request(challenger, given["champion"], history, from_us, to_us, given["labels"], promote=given["promote"])
+    request = Request(
+        challenger, given["champion"], history, from_us, to_us, given["labels"], promote=given["promote"],
+        feedback=given["feedback"],
+    )  # fmt: skip
     judged = judge(request, config, screen, kernels=kernels)
     reports = write_reports(judged.described, given["out"])
     if given["as_json"]:

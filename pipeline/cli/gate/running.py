@@ -14,9 +14,11 @@ import pyarrow as pa
 from detectors.thresholds import RISK_POINTS
 from pipeline.adapters.bundles import Bundle
 from pipeline.adapters.bundles.reading import RegistryView
-from pipeline.adapters.files import match_labels, read_labels
+from pipeline.adapters.files import read_labels
 from pipeline.cli.detecting import require_lstm
+from pipeline.cli.feedback.places import read_named
 from pipeline.cli.following import require_usable
+from pipeline.cli.gate.known import known_anomalies
 from pipeline.cli.histories import History, open_history
 from pipeline.cli.kernel_loading import load_kernels
 from pipeline.cli.opening import CHAMPION, SHIPPED, open_bundle
@@ -27,7 +29,7 @@ from pipeline.cli.wiring import engine_maker, make_detector, require_fields
 from pipeline.config import Config, config_hash
 from pipeline.episodes import iso_time
 from pipeline.errors import ConfigError, InputError, StoppedError
-from pipeline.evaluation import merge_spans
+from pipeline.feedback import Ranges
 from pipeline.gate.decision import Rule
 from pipeline.gate.describing import Subject, describe
 from pipeline.gate.extent import Extent, measure_extent
@@ -48,6 +50,7 @@ class Request:
         from_us, to_us: range of event time, the latter exclusive; None for no bound.
         labels: file of known anomalies.
         promote: whether it is to replace the champion.
+        feedback: file, kafka://host:port/topic, or 'none'; None for what is configured.
     """
 
     challenger: str
@@ -57,6 +60,7 @@ class Request:
     to_us: int | None
     labels: Path | None
     promote: bool
+    feedback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +105,11 @@ def judge(request: Request, config: Config, screen: Screen, *, kernels: Path) ->
     for bundle in (champion, challenger):
         require_fields(bundle, history.fields)
     labels = None if request.labels is None else read_labels(request.labels)
+    feedback = read_named(request.feedback, config, screen.note)
     stop = StopRequest()
     with stop:
-        extent, spans = _survey(history, labels, screen, stop)
-        tally = Tally(extent.begin_of(config.gate.held_out), extent.last_us, spans)
+        extent, spans = _survey(history, labels, feedback, screen, stop)
+        tally = Tally(extent.begin_of(config.gate.held_out), extent.last_us, spans, feedback)
         screen.step(f"judging on what is from {iso_time(tally.start_us)} to {iso_time(tally.end_us)}")
         trial = _run(history, (champion, challenger), config, extent, tally, screen, stop, kernels)
     return Judged(
@@ -125,8 +130,10 @@ def _open(config: Config, name: str) -> Bundle:
     return open_bundle(config.model_copy(update={"detector": config.detector.model_copy(update={"bundle": name})}))
 
 
-def _survey(history: History, labels: Labels | None, screen: Screen, stop: StopRequest) -> tuple[Extent, Labels | None]:
-    """How far the history reaches, and the labels of its streams."""
+def _survey(
+    history: History, labels: Labels | None, feedback: Ranges, screen: Screen, stop: StopRequest
+) -> tuple[Extent, Labels | None]:
+    """How far the history reaches, and when its streams are known to have been anomalous."""
     keys: set[str] = set()
     read = 0
     with screen.bar("reading the history", "points", history.total_rows) as move:
@@ -134,7 +141,7 @@ def _survey(history: History, labels: Labels | None, screen: Screen, stop: StopR
         def observe(batch: Batch) -> None:
             nonlocal read
             read += len(batch)
-            if labels is not None:
+            if labels is not None or len(feedback):
                 keys.update(batch.key_names)
             move("reading the history", read, read * len(history.fields))
 
@@ -142,18 +149,7 @@ def _survey(history: History, labels: Labels | None, screen: Screen, stop: StopR
     _require_going_on(stop)
     if extent is None:
         raise InputError(history.told, found="no records that can be used", expected="some: look at --from and --to")
-    if labels is None:
-        return extent, None
-    matched = match_labels(labels, sorted(keys))
-    if not matched.spans:
-        raise InputError(
-            history.told,
-            found="none of the streams that the labels are of",
-            expected="some: look at the keys of the labels, or leave out --labels",
-        )
-    if matched.unmatched:
-        screen.note(f"notice: labels of {len(matched.unmatched)} streams that are not in this history are left out")
-    return extent, {key: merge_spans(spans) for key, spans in matched.spans.items()}
+    return extent, known_anomalies(history.told, labels, feedback, keys, extent.last_us, screen.note)
 
 
 def _run(

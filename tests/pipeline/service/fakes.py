@@ -310,6 +310,9 @@ class Notes:
     def processed(self, place: Place, engine: Any, outcome: Any, **seconds: float) -> None:
         pass
 
+    def suppressed(self, place: Place, marked: Any) -> None:
+        self.events.append(("suppressed", {"place": place, "marked": marked}))
+
     def dead_lettered(self, reasons: Mapping[str, int]) -> None:
         pass
 

@@ -1,5 +1,6 @@
 import itertools
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pipeline.records import Place
 from pipeline.service.loop import Service
 from pipeline.service.plan import ServicePlan, Topics, Workshop
 from pipeline.service.task import Note
+from pipeline.suppression import Marker
 from tests.pipeline.service.fakes import Crash, MemoryFeed, MemoryLog, MemoryOutbox, Notes, TestWorkshop, Trap, point
 
 PLACES = [Place("in", 0), Place("in", 1)]
@@ -57,6 +59,7 @@ class Run:
         failures: set[int] | None = None,
         doubts: set[int] | None = None,
         tick_s: float = 1.0,
+        marking: Callable[[], Marker | None] | None = None,
         **plan: Any,
     ) -> None:
         self.notes = Notes()
@@ -71,6 +74,7 @@ class Run:
             self.feed, outbox, store(outbox), workshop or TestWorkshop(), TOPICS, ServicePlan(**given),
             self.notes, self.notes,
             reload=self._reload, stop=lambda: self.stop, clock=lambda: next(self.ticks) * tick_s,
+            marking=marking or (lambda: None),
         )  # fmt: skip
 
     def _reload(self) -> None:
