@@ -100,6 +100,8 @@ class Marker:
             origin: of the partition's engine.
         """
         ranges = self.ranges()
+        if not (len(ranges) or self._points or self._silences):
+            return Marked(outcome)
         times = [_us(one.time) for one in outcome.anomalies]
         found = [ranges.suppressing(one.key, one.field, at) for one, at in zip(outcome.anomalies, times, strict=True)]
         if not (self._points or self._silences or any(found)):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from detectors.detector import Detector
 from pipeline.engine import EngineConfig, PartitionEngine
+from pipeline.feedback import NOTHING_SAID, Ranges
 from pipeline.gate.extent import Extent, measure_extent
 from pipeline.gate.tally import Spans, Tally
 from pipeline.gate.trial import Trial, run_trial
@@ -66,6 +67,7 @@ def trial_of(
     keys_in_memory: int | None = None,
     micro_batch: int = 1_000,
     spans: Spans | None = None,
+    feedback: Ranges = NOTHING_SAID,
 ) -> Trial:
     """The challenger against the champion over some partitions; seconds count calls of the clock."""
     champion = champion or make_detector(warm_up=50)
@@ -79,7 +81,7 @@ def trial_of(
         [Recorded(part) for part in parts],
         lambda: make(champion, config),
         (lambda: make(champion, config), lambda: make(challenger, challenger_config or config)),
-        Tally(extent.begin_of(held_out), extent.last_us, spans),
+        Tally(extent.begin_of(held_out), extent.last_us, spans, feedback),
         told="recorded",
         end_us=None,
         micro_batch=micro_batch,
