@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 import numpy as np
@@ -78,6 +78,10 @@ class Ranges:
                 self._by_pattern.append((re.compile(fnmatch.translate(pattern)), one))
         self._known: dict[str, tuple[Feedback, ...]] = {}
 
+    def says_the_same(self, other: "Ranges") -> bool:
+        """Whether another holds the same feedback."""
+        return self._all == other._all
+
     def __len__(self) -> int:
         return len(self._all)
 
@@ -134,7 +138,8 @@ class Ranges:
             return ""
         digest = hashlib.blake2b(digest_size=8)
         for one in self:
-            digest.update(repr(astuple(one)).encode())
+            said = (one.id, one.kind, one.key, one.keys, one.field, one.from_us, one.to_us, one.note, one.by, one.at)
+            digest.update(repr(said).encode())
         return digest.hexdigest()
 
 

@@ -110,7 +110,7 @@ class FeedbackWatch:
             self._log.warning("feedback_unusable", error=told, detail="the message is left out")
         ranges, self._unusable = log.ranges(), set(unusable)
         self._told.known(ranges, len(unusable))
-        if ranges.digest() != self._ranges.digest():
+        if not ranges.says_the_same(self._ranges):
             self._ranges = ranges
             self._log.info("feedback_known", records=ranges.counts(), digest=ranges.digest())
 

@@ -36,6 +36,8 @@ INDIFFERENT = {
     "models.registry": "elsewhere",
     "models.check_interval": "3s",
     "models.rollback": "false",
+    "feedback.topic": "elsewhere",
+    "feedback.suppress": "drop",
     "gate.held_out": "2d",
     "gate.margin": 0.5,
     "gate.coverage_tolerance": 0.5,
