@@ -80,7 +80,7 @@ class Ranges:
 
     def says_the_same(self, other: "Ranges") -> bool:
         """Whether another holds the same feedback."""
-        return self._all == other._all
+        return [*self] == [*other]
 
     def __len__(self) -> int:
         return len(self._all)

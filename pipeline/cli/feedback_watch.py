@@ -1,9 +1,10 @@
 """The feedback topic, followed from beside the service: the loop asks what is known, and never waits for it."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 from pipeline.adapters.kafka.connection import KafkaSettings
 from pipeline.adapters.kafka.feedback import TopicReader, take_all
@@ -16,7 +17,6 @@ from pipeline.suppression import Marker
 
 _FIRST_READ_S = 120.0
 _POLL_S = 0.5
-_AGAIN_S = 5.0
 _REFRESH_POLLS = 600
 """After which the topic is read anew: about five minutes."""
 
@@ -28,14 +28,35 @@ class FeedbackTold(Protocol):
         """What holds now, and of how many messages nothing can be made."""
 
 
+class Reader(Protocol):
+    """Reads the topic from its beginning; see `pipeline.adapters.kafka.feedback.TopicReader`."""
+
+    def to_end(self, stop: Callable[[], bool]) -> Iterator[Sequence[Any]]:
+        """What is there."""
+
+    def poll(self, timeout_s: float) -> Sequence[Any]:
+        """What has come since."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
 class FeedbackWatch:
     """Reads the whole topic when it starts, and goes on in a thread of its own.
 
     Brokers that do not answer later on are told of once; what is known stays.
+
+    Args:
+        topic: its name, for messages.
+        open_reader: a fresh reader of it, for the watch's own thread.
+        again_s: seconds until it is tried again when the brokers do not answer.
     """
 
-    def __init__(self, connection: KafkaSettings, topic: str, log: Log, told: FeedbackTold) -> None:
-        self._connection = connection
+    def __init__(
+        self, topic: str, open_reader: Callable[[], Reader], log: Log, told: FeedbackTold, *, again_s: float = 5.0
+    ) -> None:
+        self._open = open_reader
+        self._again_s = again_s
         self._topic = topic
         self._log = log
         self._told = told
@@ -84,12 +105,12 @@ class FeedbackWatch:
                 if not self._is_cut_off:
                     self._log.warning("feedback_trouble", error=str(exc), detail="what is known stays in force")
                 self._is_cut_off = True
-                self._end.wait(_AGAIN_S)
+                self._end.wait(self._again_s)
 
     def _follow(self) -> None:
         """Read the topic from its beginning and follow it for a while: it may have been made anew, or have grown."""
         unusable: set[str] = set()
-        reader, log = TopicReader(self._connection, self._topic), FeedbackLog()
+        reader, log = self._open(), FeedbackLog()
         try:
             for messages in reader.to_end(self._end.is_set):
                 take_all(log, messages, unusable.add)
@@ -128,7 +149,7 @@ def following_feedback(
     if chosen.topic is None:
         yield lambda: None
         return
-    watch = FeedbackWatch(connection, chosen.topic, log, told)
+    watch = FeedbackWatch(chosen.topic, partial(TopicReader, connection, chosen.topic), log, told)
     watch.start()
     try:
         yield lambda: Marker(watch.ranges, drop=chosen.suppress == "drop")

@@ -1,13 +1,18 @@
 """The guard over a newer bundle."""
 
+from dataclasses import replace
+
+import msgspec
 import numpy as np
 import pytest
 
 from pipeline.accounting import Counts
 from pipeline.engine import Outcome
+from pipeline.records import Anomaly, Suppression
 from pipeline.residuals import BOUNDS, Residuals
 from pipeline.service.guard import Guard
 from pipeline.service.probation import Probation
+from tests.pipeline.adapters.outputs.samples import anomalies_of, make_stream
 
 
 def _outcome(level: float) -> Outcome:
@@ -68,3 +73,21 @@ def test_a_bundle_as_good_passes_and_sets_the_band(guard: Guard, left: _Left) ->
     for n in range(10):
         guard.scored(_outcome(0.3 + 0.01 * (n % 3)))
     assert [bundle for bundle, _ in left.calls] == ["third"]
+
+
+def test_suppressed_alarms_do_not_count(guard: Guard, left: _Left) -> None:
+    """A bundle is not left for alarms in maintenance, and is for as many that are told."""
+    why = Suppression("id", "maintenance", "")
+    alarms = tuple(msgspec.structs.replace(one, suppressed=why) for one in _alarms(50))
+    guard.swapped("second")
+    for _ in range(12):
+        guard.scored(replace(_outcome(0.3), anomalies=alarms))
+    assert not left.calls
+    for _ in range(3):
+        guard.scored(replace(_outcome(0.3), anomalies=_alarms(50)))
+    assert len(left.calls) == 1
+
+
+def _alarms(count: int) -> tuple[Anomaly, ...]:
+    stream = make_stream(400)
+    return tuple(anomalies_of(replace(stream, is_anomaly=np.arange(400) < count)))
