@@ -157,6 +157,14 @@ def _us(iso: str) -> int:
     return int(np.datetime64(iso.removesuffix("Z"), "us").astype(np.int64))
 
 
+def _flagged_until(one: Anomaly) -> int:
+    """Flagged points of an episode up to an event."""
+    (table,) = _outcomes("one by one", 10_000)[0].verdicts
+    of_lane = (table.key == table.key_names.index(one.key)) & (table.field == table.field_names.index(one.field))
+    within = (table.time_us >= _us(one.opened_at)) & (table.time_us <= _us(one.time))
+    return int((table.is_anomaly & of_lane & within).sum())
+
+
 def test_an_alarm_that_outlasts_maintenance_is_told_when_that_is_over() -> None:
     """A fault that began in a window and goes on is one event more, at the first flagged point behind the window."""
     told = [
@@ -173,6 +181,7 @@ def test_an_alarm_that_outlasts_maintenance_is_told_when_that_is_over() -> None:
         assert _at(140) < _us(one.time) <= _at(146)
         assert one.reason.startswith("goes on behind maintenance, in which it was suppressed")
         assert one.observed is not None
+        assert one.points == _flagged_until(one)
         opened = next(other for other in told if other.id == one.episode)
         assert _is(opened) == "suppressed"
         assert b'"suppressed":{"id":"m","kind":"maintenance","note":"bearing"}' in encode_anomaly(opened)

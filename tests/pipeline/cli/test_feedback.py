@@ -77,6 +77,10 @@ def test_what_is_said_is_listed_replaced_and_withdrawn(shell: Shell) -> None:
     assert [one["to"] for one in _said(shell, "--kind", "true_anomaly", *place)] == ["2026-01-03T00:00:00Z"]
     assert "x: withdrawn" in shell("feedback", "withdraw", "x", *place)
     assert [one["kind"] for one in _said(shell, *place)] == ["maintenance"]
+    file = Path("said.jsonl")
+    file.write_bytes(file.read_bytes().rstrip(b"\n"))  # as an editor may leave it
+    shell("feedback", "add", "--kind", "true_anomaly", "--id", "y", "--from", "2026-01-02", "--open", *place)
+    assert [one["id"] for one in _said(shell, "--kind", "true_anomaly", *place)] == ["y"]
     table = shell("feedback", "list", *place)
     assert "pump-*" in table
     assert "filter" in table
