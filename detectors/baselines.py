@@ -64,6 +64,10 @@ class _Baseline(ABC):
         """They are lanes like any other."""
         return True
 
+    def for_joint_lanes(self) -> Self:
+        """Itself."""
+        return self
+
     def for_partition(self, fields: Sequence[str], width: int) -> Self:
         """Itself: nothing is remembered but in rows."""
         return self

@@ -94,6 +94,7 @@ class Detector:
         fields: for a joint network, its fields in the order in which they are a key's neighbouring rows; its own order
             where empty.
         width: for a joint network, the rows of a key, of which its fields' are the first; as many as fields where 0.
+        joint_lanes: the one that scores joint lanes, where their thresholds are others; None: they are as any lane's.
 
     Raises:
         ValueError: a network of other inputs, horizons or fields.
@@ -105,6 +106,7 @@ class Detector:
     table: ThresholdTable | None = None
     fields: tuple[str, ...] = ()
     width: int = 0
+    joint_lanes: "Detector | None" = None
     plan: Plan = field(init=False)
     _weights: Weights = field(init=False, repr=False)
     _streams: Streams = field(init=False, repr=False)
@@ -155,6 +157,10 @@ class Detector:
     def scores_joint_lanes(self) -> bool:
         """A joint network forecasts its fields alone."""
         return not self.network.is_joint
+
+    def for_joint_lanes(self) -> "Detector":
+        """Itself, or one like it with thresholds of their own."""
+        return self.joint_lanes or self
 
     def for_partition(self, fields: Sequence[str], width: int) -> Self:
         """Itself, nothing being remembered but in rows; with a joint network, one that knows which rows a key has."""

@@ -86,7 +86,7 @@ def generate(rng: np.random.Generator, count: int, length: int, *, faults: bool 
     if count < 1 or length <= FIRST_FAULT:
         msg = f"found count {count} and length {length}; expected count >= 1 and length > {FIRST_FAULT}"
         raise ValueError(msg)
-    interval_us, time_us = _clock(rng, count, length)
+    interval_us, time_us = make_clock(rng, count, length)
     values, boundless = _streams(rng, time_us, faults=faults)
     while (again := _is_dull(values) | (boundless & (not faults))).any():
         values[again], boundless[again] = _streams(rng, time_us[again], faults=faults)
@@ -107,7 +107,7 @@ def corpus_hash(corpus: Corpus, blocks: int) -> str:
     return digest.hexdigest()
 
 
-def _clock(rng: np.random.Generator, count: int, length: int) -> tuple[Times, Times]:
+def make_clock(rng: np.random.Generator, count: int, length: int) -> tuple[Times, Times]:
     """Sampling intervals (count,) and times (count, length), starting anywhere in a week between 2000 and 2039."""
     per_day = rng.choice(POINTS_PER_DAY, size=count, p=POINTS_PER_DAY_SHARE)
     interval_us = DAY_US // per_day
@@ -122,8 +122,8 @@ def _some(rng: np.random.Generator, count: int, share: float) -> NDArray[np.intp
 
 def _streams(rng: np.random.Generator, time_us: Times, *, faults: bool) -> tuple[Floats, NDArray[np.bool_]]:
     """Values (count, length) at the given times, and which rows have a heavy tail in an exponential."""
-    y = _signal(rng, time_us)
-    noise, is_heavy = _noise(rng, time_us)
+    y = make_signal(rng, time_us)
+    noise, is_heavy = make_noise(rng, time_us)
     y += noise
     rows = _some(rng, len(y), 0.35)
     y[rows] += _native_spikes(rng, (len(rows), y.shape[1]), RAREST_SPIKES if faults else RAREST_HABIT)
@@ -136,7 +136,7 @@ def _streams(rng: np.random.Generator, time_us: Times, *, faults: bool) -> tuple
     return values, is_heavy & is_exponential
 
 
-def _signal(rng: np.random.Generator, time_us: Times) -> Floats:
+def make_signal(rng: np.random.Generator, time_us: Times) -> Floats:
     """Cycles, autoregression, random walk and trend."""
     count, length = time_us.shape
     y = np.zeros((count, length))
@@ -170,7 +170,7 @@ def _signal(rng: np.random.Generator, time_us: Times) -> Floats:
     return y
 
 
-def _noise(rng: np.random.Generator, time_us: Times) -> tuple[Floats, NDArray[np.bool_]]:
+def make_noise(rng: np.random.Generator, time_us: Times) -> tuple[Floats, NDArray[np.bool_]]:
     """White noise (count, length): Gaussian, Student-t or exponential; in a quarter its size follows the day.
 
     Beside it, which rows are of Student's t.

@@ -172,10 +172,10 @@ def fit_thresholds(thresholds: Sequence[float], alarms: NDArray[np.int64], point
     """The table that follows from counted false alarms.
 
     Within an age group log10 of the rate falls nearly linearly with the threshold; between measured thresholds it is
-    interpolated, below the rarest rate that was measured it goes on with the slope of all. Lowering the threshold adds
-    alarms only to where points are flagged so often that episodes run into one another, so beyond the highest rate the
-    threshold that had it is held. The row of a group stands for the middle, in logarithms, of its ages; that of the
-    last for all of them.
+    interpolated, below the rarest rate that was measured it goes on with the slope of the last decade that was: the
+    rarer, the steeper. Lowering the threshold adds alarms only to where points are flagged so often that episodes run
+    into one another, so beyond the highest rate the threshold that had it is held. The row of a group stands for the
+    middle, in logarithms, of its ages; that of the last for all of them.
 
     Args:
         thresholds: (T,) tried, rising.
@@ -194,7 +194,8 @@ def fit_thresholds(thresholds: Sequence[float], alarms: NDArray[np.int64], point
         if told.sum() < 2:
             raise ValueError(f"found {alarms[:, group].tolist()} alarms in age group {group}, expected more streams")
         tried, log_rate = np.array(thresholds[most:])[told][::-1], np.log10(fewest[told] / scored)[::-1]
-        slope = (tried[-1] - tried[0]) / (log_rate[-1] - log_rate[0])
+        decade = max(1, int(np.searchsorted(log_rate, log_rate[0] + 1.0, side="right")) - 1)
+        slope = (tried[decade] - tried[0]) / (log_rate[decade] - log_rate[0])
         row = np.interp(LOG_RATES, log_rate, tried) + slope * np.minimum(np.array(LOG_RATES) - log_rate[0], 0.0)
         rows.append(row.round(4).tolist())
     ages = [*(round(math.sqrt(youngest * oldest)) for youngest, oldest in pairwise(AGES[:-1])), AGES[-2]]

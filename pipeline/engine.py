@@ -149,7 +149,9 @@ class PartitionEngine:
         self.lanes = LaneTable(row, width, int(room), spill, past)
         self.counts = Counts()
         self._config = config
-        self._reporter = Reporter(origin, fields, rows_of_key, detector.streams, self._detector.rates)
+        self._of_joint = detector.for_joint_lanes()
+        rates = detector.rates, self._of_joint.rates
+        self._reporter = Reporter(origin, fields, rows_of_key, detector.streams, *rates)
         self._clock = PartitionClock()
         self._silence = SilenceClock()
 
@@ -224,7 +226,7 @@ class PartitionEngine:
             return walk_fields(self._detector, slab, steps, len(self.fields))
         windows = self._config.windows
         one_by_one = isinstance(windows, CountWindows) and windows.hop == 1
-        return walk_with_joint(self._detector, slab, steps, len(self.lane_names), in_groups=one_by_one)
+        return walk_with_joint(self._detector, self._of_joint, slab, steps, len(self.lane_names), in_groups=one_by_one)
 
     def _finish(
         self,

@@ -63,11 +63,13 @@ def walk_fields(detector: LaneDetector, slab: Slab, steps: Steps, width: int) ->
     return Walks(walk.run, scored)
 
 
-def walk_with_joint(detector: LaneDetector, slab: Slab, steps: Steps, width: int, *, in_groups: bool = False) -> Walks:
+def walk_with_joint(
+    detector: LaneDetector, of_joint: LaneDetector, slab: Slab, steps: Steps, width: int, *, in_groups: bool = False
+) -> Walks:
     """A walk over the steps of fields, and over what they give to the joint lanes of their keys.
 
     Args:
-        detector: scores both.
+        detector, of_joint: score the fields and what they give.
         slab: the rows in use.
         steps: of fields, in order.
         width: rows of a key: its fields, then the joint lane.
@@ -85,7 +87,7 @@ def walk_with_joint(detector: LaneDetector, slab: Slab, steps: Steps, width: int
             steps.record, steps.position, verdicts.level, verdicts.episode >= 0, points,
         )  # fmt: skip
         joint = _steps_of(points, count, steps, width)
-        over_joint = _begin(detector, slab, joint)
+        over_joint = _begin(of_joint, slab, joint)
         over_joint.run()
         found.append(_merge(steps, verdicts, joint, over_joint.verdicts(), points.shares[:count]))
 

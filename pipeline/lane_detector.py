@@ -56,6 +56,9 @@ class LaneDetector(Protocol):
     def scores_joint_lanes(self) -> bool:
         """Whether it can score the lane that keys have for all fields together, see `pipeline.joint`."""
 
+    def for_joint_lanes(self) -> "LaneDetector":
+        """What scores them: one that keeps rows as this one does, with thresholds of their own if it has such."""
+
     def for_partition(self, fields: Sequence[str], width: int) -> "LaneDetector":
         """One like it for another slab.
 

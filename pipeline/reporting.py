@@ -38,6 +38,7 @@ class Reporter:
         lanes: names of the lanes of a key: the fields first.
         streams: names of the derived streams.
         rates: how often a fault-free lane would open an episode with such a score as at each event.
+        joint_rates: the same of joint lanes.
     """
 
     def __init__(
@@ -47,12 +48,13 @@ class Reporter:
         lanes: tuple[str, ...],
         streams: Sequence[str],
         rates: Callable[[Verdicts], Rates],
+        joint_rates: Callable[[Verdicts], Rates],
     ) -> None:
         self._origin = origin
         self._fields = fields
         self._lanes = lanes
         self._streams = streams
-        self._rates = rates
+        self._rates, self._joint_rates = rates, joint_rates
 
     def report(
         self,
@@ -100,7 +102,7 @@ class Reporter:
             peaks.tolist(),
             verdicts.event_peak.tolist(),
             verdicts.event_points.tolist(),
-            *self._once_in(verdicts),
+            *self._once_in(verdicts, field >= len(self._fields)),
             (steps.time_us[points] - verdicts.event_opened_us).tolist(),
             verdicts.event_levels.tolist(),
             contributions(scored, self._fields, len(self._lanes)),
@@ -111,10 +113,11 @@ class Reporter:
         )
         return [self._describe(keys, *row) for row in rows]
 
-    def _once_in(self, verdicts: Verdicts) -> tuple[list[int | None], list[bool]]:
+    def _once_in(self, verdicts: Verdicts, of_joint: NDArray[np.bool_]) -> tuple[list[int | None], list[bool]]:
         """Of each event, the points in which a fault-free lane gives such a score once, and whether it may be more."""
-        rates, is_most = self._rates(verdicts)
-        points = 1 / rates
+        of_lanes, of_joint_lanes = self._rates(verdicts), self._joint_rates(verdicts)
+        is_most = np.where(of_joint, of_joint_lanes.is_most, of_lanes.is_most)
+        points = 1 / np.where(of_joint, of_joint_lanes.per_point, of_lanes.per_point)
         unit = 10.0 ** np.maximum(np.floor(np.log10(points)) - 1, 0)
         told = _or_none(np.rint(points / unit) * unit)
         return [None if once is None else int(once) for once in told], is_most.tolist()

@@ -90,6 +90,10 @@ class RiverDetector:
         """They are lanes like any other."""
         return True
 
+    def for_joint_lanes(self) -> "RiverDetector":
+        """Itself."""
+        return self
+
     def for_partition(self, fields: Sequence[str], width: int) -> "RiverDetector":  # noqa: ARG002
         """See `LaneDetector`."""
         return RiverDetector(self._name, self._template, self._ranking)

@@ -43,6 +43,7 @@ def bundle_of(fitted: Fitted, parent: Bundle, seed: int, alarms: dict[str, Any])
         training_window=TrainingWindow(start, end),
         normaliser=CONSTANTS,
         code_version=driftline_version(),
+        joint_calibration=None if fitted.network.is_joint else parent.manifest.joint_calibration,
     )
 
 

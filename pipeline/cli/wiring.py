@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from detectors import normalise
 from detectors.detector import Detector
@@ -86,18 +87,24 @@ def make_detector(config: Config, bundle: Bundle) -> Detector:
             f"expected one of {', '.join(sorted(tables)) or 'none'}"
         )
     try:
-        table = ThresholdTable(**tables[profile])
-        asked = config.detector
-        decision = make_decision(table, asked.risk, risk_per_day=asked.risk_per_day, **decision_rules(config))
         windows = window_spec(config)
         if bundle.network.is_joint and isinstance(windows, CountWindows) and windows.hop > 1:
             raise BundleError(
                 f"bundle {bundle.short_id}: found a joint network with [windows] hop = {windows.hop} records; expected "
                 "1, or windows by event time: fields that miss a value would no longer step together"
             )
-        return Detector(bundle.network, keep_window(PROFILES[profile], windows), decision, table)
+        joint_table = (bundle.manifest.joint_calibration or {}).get(profile)
+        joint_lanes = None if joint_table is None else _detector_of(joint_table, config, bundle)
+        return replace(_detector_of(tables[profile], config, bundle), joint_lanes=joint_lanes)
     except (TypeError, ValueError) as exc:
         raise BundleError(f"bundle {bundle.short_id}, profile {profile!r}: {exc}") from exc
+
+
+def _detector_of(calibration: dict[str, Any], config: Config, bundle: Bundle) -> Detector:
+    """The detector whose thresholds are read off a table of the bundle; raises `TypeError` or `ValueError` if none."""
+    table, asked = ThresholdTable(**calibration), config.detector
+    decision = make_decision(table, asked.risk, risk_per_day=asked.risk_per_day, **decision_rules(config))
+    return Detector(bundle.network, keep_window(PROFILES[asked.profile], window_spec(config)), decision, table)
 
 
 def require_fields(bundle: Bundle, fields: Sequence[str]) -> None:

@@ -1,8 +1,9 @@
 """Whether the risk is what users get: false alarms asked for and observed, on streams that calibration never saw.
 
-Two sources, each lane from its warm-up on: fault-free synthetic streams of another seed than calibration's, and the
-files of the Numenta Anomaly Benchmark outside their labelled windows. A false alarm is an episode that opens there. How
-many there were decides how much they say, so each rate has the 95 % interval of a Poisson count (Garwood 1936).
+Two sources, each lane from its warm-up on: fault-free synthetic streams of other seeds than calibration's, more of them
+for rare alarms, and the files of the Numenta Anomaly Benchmark outside their labelled windows. A false alarm is an
+episode that opens there. How many there were decides how much they say, so each rate has the 95 % interval of a Poisson
+count (Garwood 1936).
 `build/calibration.svg` is a plot of it.
 """
 
@@ -17,6 +18,7 @@ from scipy.stats import chi2
 from detectors.detector import Detector
 from detectors.episodes import OPENED, Decision
 from detectors.evaluation.ranking import label_rows
+from detectors.false_alarms import Points, open_episodes
 from detectors.kernel import Verdicts
 from detectors.layout import PROFILES, allocate
 from detectors.network import Network
@@ -31,6 +33,8 @@ RISKS = tuple(sorted({*TICKS, DEFAULT_RISK}))
 RISKS_PER_DAY = (0.003, 0.01, 0.03)
 """Within what lanes of an hour can have, whose 24 points a day bear 0.1 alarms at most."""
 STREAMS, POINTS, SEED = 100, 12_000, 77
+RARE, RARE_BLOCKS = 0.03, 8
+"""Risks up to which so many times as many streams are counted in, those of the next seeds."""
 WITHIN = 1.5
 PLOT = Path("build/calibration.svg")
 _SIDE, _MARGIN = 420, 56
@@ -61,12 +65,9 @@ def run() -> dict[str, Any]:
     observed: dict[str, dict[str, list[Observed]]] = {}
     for profile in ("balanced", "dense"):
         table = ThresholdTable(**bundle.manifest.calibration[profile])
-        observed[profile] = {"synthetic": [], "NAB outside windows": []}
+        observed[profile] = {"synthetic": _by_risk(bundle.network, profile, table), "NAB outside windows": []}
         for risk in RISKS:
             decision = make_decision(table, risk)
-            verdicts = _on_synthetic(bundle.network, profile, decision, made)
-            alarms, points = int((verdicts.event == OPENED).sum()), int((verdicts.points >= decision.warm_up).sum())
-            observed[profile]["synthetic"].append(judge(risk, alarms, points / RISK_POINTS))
             alarms, points = _on_nab(bundle.network, profile, decision)
             observed[profile]["NAB outside windows"].append(judge(risk, alarms, points / RISK_POINTS))
     PLOT.parent.mkdir(parents=True, exist_ok=True)
@@ -115,6 +116,24 @@ def _cell(one: Observed) -> str:
     return f"{one.rate:.2g} ({one.alarms}: {one.interval[0]:.2g} to {one.interval[1]:.2g}) {one.judged}"
 
 
+def _by_risk(network: Network, profile: str, table: ThresholdTable) -> list[Observed]:
+    """What a risk per 1,000 points comes to."""
+    alarms, points = np.zeros(len(RISKS), int), np.zeros(len(RISKS), int)
+    for block in range(RARE_BLOCKS):
+        asked = [n for n, risk in enumerate(RISKS) if block == 0 or risk <= RARE]
+        made = generate(np.random.default_rng(SEED + block), STREAMS, POINTS, faults=False)
+        decisions = [make_decision(table, RISKS[n]) for n in asked]
+        opened = open_episodes(network, PROFILES[profile], decisions, STREAMS, _in_turn(made))
+        alarms[asked] += [len(ages) for ages in opened.ages]
+        points[asked] += int((opened.points >= decisions[0].warm_up).sum())
+    told = zip(RISKS, alarms.tolist(), points.tolist(), strict=True)
+    return [judge(risk, count, scored / RISK_POINTS) for risk, count, scored in told]
+
+
+def _in_turn(made: SyntheticStreams) -> Points:
+    return Points(np.tile(np.arange(STREAMS), POINTS), made.time_us.T.ravel(), made.values.T.ravel())
+
+
 def _by_interval(network: Network, table: ThresholdTable, made: SyntheticStreams) -> dict[str, list[Observed]]:
     """What a risk per day comes to in lanes of different sampling intervals."""
     found: dict[str, list[Observed]] = {}
@@ -132,9 +151,8 @@ def _by_interval(network: Network, table: ThresholdTable, made: SyntheticStreams
 
 def _on_synthetic(network: Network, profile: str, decision: Decision, made: SyntheticStreams) -> Verdicts:
     detector = Detector(network, PROFILES[profile], decision)
-    lane, position = np.tile(np.arange(STREAMS), POINTS), np.arange(STREAMS * POINTS)
     slab = allocate(detector.lane_dtype, STREAMS)
-    return detector.score(slab, lane, made.time_us.T.ravel(), made.values.T.ravel(), position)
+    return detector.score(slab, *_in_turn(made), np.arange(STREAMS * POINTS))
 
 
 def _on_nab(network: Network, profile: str, decision: Decision) -> tuple[int, int]:

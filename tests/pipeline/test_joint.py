@@ -1,5 +1,6 @@
 """The joint lane at the engine: one more lane of a key, that its fields know nothing of."""
 
+import dataclasses
 import re
 from collections.abc import Sequence
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from detectors.thresholds import ThresholdTable, make_decision
 from pipeline.engine import EngineConfig, Outcome, PartitionEngine
 from pipeline.episodes import iso_time
 from pipeline.records import JOINT, Anomaly, Batch, Disposition
@@ -118,6 +120,37 @@ def test_a_field_that_leaves_the_others_raises_an_alarm_of_all() -> None:
     heat = brief(values[found[0].position - 1, 1])
     assert found[0].reason.startswith(f"the fields do not go together as usual, above all heat at {heat} (")
     assert f"({found[0].contributions['heat']:.0%} of what is odd)" in found[0].reason
+
+
+def test_joint_lanes_can_have_thresholds_of_their_own() -> None:
+    """Then theirs decide, and tell how rare a score is, in joint lanes alone; fields say what they say without."""
+    tables = (
+        ThresholdTable((60, 500), (-4.0, -2.0), ((high, low), (high, low))) for high, low in ((2.6, 1.9), (2.4, 1.3))
+    )
+    one, other = (
+        dataclasses.replace(DETECTOR, decision=make_decision(table, 10.0, warm_up=60, quiet=10), table=table)
+        for table in tables
+    )
+    batch = _fleet()
+    alike = process(make_engine(one, fields=FIELDS), [batch])
+    apart = process(make_engine(dataclasses.replace(one, joint_lanes=other), fields=FIELDS), [batch])
+    judged = [np.isfinite(_joint_rows(outcomes, "score")) for outcomes in (alike, apart)]
+    assert set(_joint_rows(alike, "threshold")[judged[0]]) == {np.float32(1.9)}
+    assert set(_joint_rows(apart, "threshold")[judged[1]]) == {np.float32(1.3)}
+
+    def of_fields(outcomes: Sequence[Outcome]) -> dict[tuple[str, str], dict[str, bytes]]:
+        return {lane: rows for lane, rows in rows_by_lane(outcomes).items() if lane[1] != JOINT}
+
+    assert of_fields(alike) == of_fields(apart)
+    opened = [
+        (anomaly.score, anomaly.once_in)
+        for anomaly in _joint_reports(apart)
+        if anomaly.event == "opened" and anomaly.score is not None and 1.3 < anomaly.score < 2.3
+    ]
+    assert len(opened) > len([one for one in _joint_reports(alike) if one.event == "opened"])
+    assert [once_in for _, once_in in opened] == pytest.approx(
+        [10 ** (2 + 2 * (score - 1.3) / 1.1) for score, _ in opened], rel=0.06
+    )
 
 
 def test_a_relation_that_turns_around_is_told_once_and_accepted() -> None:

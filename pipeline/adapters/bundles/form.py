@@ -5,8 +5,8 @@ has exactly one form as bytes, and reading compares with it, so a flipped byte i
 content is equal bytes.
 
 A bundle is written in the oldest version that can say what is in it, so that a service not yet upgraded reads it.
-Version 2 added `training_window`, `normaliser` and `code_version`, version 3 `network.fields`; what is not known, or
-there is none of, is left out.
+Version 2 added `training_window`, `normaliser` and `code_version`, version 3 `network.fields`, version 4
+`joint_calibration`; what is not known, or there is none of, is left out.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from detectors.network import Network
 from pipeline.errors import BundleError
 
 FORMAT = "driftline-bundle"
-VERSIONS = 1, 2, 3
+VERSIONS = 1, 2, 3, 4
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 
@@ -74,6 +74,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         training_window: of recorded data; None for synthetic streams.
         normaliser: constants of the normaliser that the network's inputs were made with, by name; None: not recorded.
         code_version: version of the code that trained it; None: not recorded.
+        joint_calibration: as `calibration`, of joint lanes; None: theirs is that of any lane.
     """
 
     format: str
@@ -91,6 +92,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     training_window: TrainingWindow | None = None
     normaliser: dict[str, float] | None = None
     code_version: str | None = None
+    joint_calibration: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,6 +121,7 @@ def make_bundle(
     training_window: TrainingWindow | None = None,
     normaliser: dict[str, float] | None = None,
     code_version: str | None = None,
+    joint_calibration: dict[str, Any] | None = None,
 ) -> Bundle:
     """A bundle of this content, with its id; the dicts hold what JSON can, and come back as JSON gives it.
 
@@ -143,6 +146,7 @@ def make_bundle(
         training_window=training_window,
         normaliser=normaliser,
         code_version=code_version,
+        joint_calibration=joint_calibration,
     )
     manifest = msgspec.structs.replace(manifest, version=_oldest_version(manifest))
     manifest = msgspec.json.decode(msgspec.json.encode(manifest), type=Manifest)
@@ -219,6 +223,8 @@ def decode_manifest(place: str, raw: bytes) -> Manifest:
 
 def _oldest_version(manifest: Manifest) -> int:
     """The first version that can say what is in a manifest."""
+    if manifest.joint_calibration is not None:
+        return 4
     if manifest.network.fields:
         return 3
     since_2 = (manifest.training_window, manifest.normaliser, manifest.code_version)

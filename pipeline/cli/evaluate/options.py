@@ -1,12 +1,12 @@
 """Options that all evaluations share."""
 
-import os
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from pipeline.cli.commands import option
+from pipeline.cli.cpus import usable_cpus
 from pipeline.config import Config, Given, environment, load_config
 
 F = TypeVar("F")
@@ -107,6 +107,4 @@ def jobs_of(given: dict[str, Any]) -> int:
     """Scoring processes: as asked for, or one for each CPU that this process may use."""
     if given["jobs"] is not None:
         return int(given["jobs"])
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return usable_cpus()

@@ -96,10 +96,11 @@ def distances(a: Network, b: Network) -> dict[str, dict[str, Any]]:
 def thresholds(bundle: Bundle, risk: float) -> dict[str, dict[str, float]]:
     """By profile and age of a lane in points, the score from which on an alarm is raised at a risk.
 
-    Calibrations that are no tables are left out.
+    Joint lanes are told apart where they have thresholds of their own. Calibrations that are no tables are left out.
     """
-    told = {}
-    for profile, table in sorted(bundle.manifest.calibration.items()):
+    manifest, told = bundle.manifest, {}
+    of_joint = {f"{profile}, joint lanes": table for profile, table in (manifest.joint_calibration or {}).items()}
+    for profile, table in sorted((manifest.calibration | of_joint).items()):
         try:
             decision = make_decision(ThresholdTable(**table), risk)
         except (TypeError, ValueError):

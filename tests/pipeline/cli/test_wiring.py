@@ -46,6 +46,32 @@ def test_the_decision_follows_the_configuration() -> None:
     assert make_detector(configured(detector__profile="dense"), shipped()).profile.name == "dense"
 
 
+def test_joint_lanes_have_the_thresholds_measured_on_them() -> None:
+    """A bundle with a calibration of joint lanes gives them other thresholds; one without gives them any lane's."""
+    flat = {"ages": [150, 500], "log_rates": [-4.0, -2.0]}
+    measured = (
+        {"balanced": flat | {"thresholds": [[2.0, 2.0]] * 2}},
+        {"balanced": flat | {"thresholds": [[3.0, 3.0]] * 2}},
+    )
+    detector = make_detector(
+        configured(episodes__rest=7), shipped(calibration=measured[0], joint_calibration=measured[1])
+    )
+    joint = detector.for_joint_lanes()
+    assert (detector.decision.thresholds == 2.0).all()
+    assert (joint.decision.thresholds == 3.0).all()
+    assert joint.decision.rest == 7
+    assert joint.table is not None
+    assert joint.table.thresholds == [[3.0, 3.0]] * 2
+    alike = make_detector(Config(), shipped(calibration=measured[0], joint_calibration=None))
+    assert alike.for_joint_lanes() is alike
+
+
+def test_a_broken_calibration_of_joint_lanes_is_told() -> None:
+    """It is an error of the bundle, as that of any lane is."""
+    with pytest.raises(BundleError, match="profile 'balanced'"):
+        make_detector(Config(), shipped(joint_calibration={"balanced": {"ages": [1.0]}}))
+
+
 @pytest.mark.parametrize(
     ("calibration", "part"),
     [

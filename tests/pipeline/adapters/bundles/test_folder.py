@@ -26,6 +26,7 @@ _LATER: dict[str, Any] = {
     "normaliser": {"memory": 2000, "clip_sd": 4.0},
     "code_version": "0.2.0",
 }
+_LATEST: dict[str, Any] = {"joint_calibration": {"balanced": {"threshold": [1.5, 2.5]}}}
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -70,7 +71,7 @@ def test_equal_content_is_equal_bytes(tmp_path: Path) -> None:
         {"metrics": {}},
         {"calibration": {}},
         {"lineage": Lineage(parent="ef" * 32, created_by="driftline 0.1.0")},
-        *({name: value} for name, value in _LATER.items()),
+        *({name: value} for name, value in (_LATER | _LATEST).items()),
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -147,8 +148,8 @@ def rewrite(directory: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": 4}, r"version 4; expected 'driftline-bundle', version 1, 2 or 3: upgrade driftline to read it"),
-        ({"version": 0}, r"version 0; expected 'driftline-bundle', version 1, 2 or 3: use a bundle made by"),
+        ({"version": 5}, r"version 5; expected 'driftline-bundle', version 1, 2, 3 or 4: upgrade driftline to read it"),
+        ({"version": 0}, r"version 0; expected 'driftline-bundle', version 1, 2, 3 or 4: use a bundle made by"),
         ({"version": 2}, r"does not match its id"),
         ({"code_version": "0.2.0"}, r"found fields of version 2 in version 1"),
         ({"format": "other"}, r"found format 'other', version 1; expected"),
@@ -189,7 +190,7 @@ def test_bundles_of_every_version_are_read(golden: Path, tmp_path: Path) -> None
 
 
 def test_the_oldest_version_that_will_do_is_written(tmp_path: Path) -> None:
-    """Versions 2 and 3 are for what those before cannot say; what is not known is not in the file."""
+    """Versions 2, 3 and 4 are for what those before cannot say; what is not known is not in the file."""
     assert example().manifest.version == 1
     bundle = example(**_LATER)
     assert bundle.manifest.version == 2
@@ -203,6 +204,11 @@ def test_the_oldest_version_that_will_do_is_written(tmp_path: Path) -> None:
     assert joint.manifest.version == 3
     save_bundle(joint, tmp_path / "d")
     assert load_bundle(tmp_path / "d").network.fields == ("flow", "pressure")
+    apart = example(**_LATER, **_LATEST)
+    assert apart.manifest.version == 4
+    save_bundle(apart, tmp_path / "e")
+    assert load_bundle(tmp_path / "e").manifest.joint_calibration == _LATEST["joint_calibration"]
+    assert b"joint_calibration" not in (tmp_path / "d" / "manifest.json").read_bytes()
 
 
 def test_a_training_window_needs_an_order_and_a_time_zone() -> None:
@@ -251,6 +257,14 @@ def test_shipped_bundle_lies_in_the_package() -> None:
     import pipeline
 
     assert shipped_bundle_path() == Path(str(pipeline.__file__)).parent / "bundles" / "prior"
+
+
+def test_joint_thresholds_in_a_version_that_has_none_are_refused(tmp_path: Path) -> None:
+    """Thresholds of joint lanes in version 2 are refused: who wrote that version would not have used them."""
+    save_bundle(example(**_LATER, **_LATEST), tmp_path / "b")
+    rewrite(tmp_path / "b", version=2)
+    with pytest.raises(BundleError, match="found fields of version 4 in version 2"):
+        load_bundle(tmp_path / "b")
 
 
 def test_fields_in_a_version_that_has_none_are_refused(tmp_path: Path) -> None:
