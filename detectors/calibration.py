@@ -29,6 +29,8 @@ YOUNG_POINTS, YOUNG_STREAMS = 1000, 8
 """Length of further streams and how many there are of them: a lane is young but once, and old for long."""
 FIELDS, STREAMS_PER_KEY = (2, 3, 5, 10), 4
 """Fields of the keys that joint lanes are measured on, in turn; and how many streams there are for each key."""
+_LEAST_KEYS = 3
+"""With each number of fields, however few streams there are."""
 _FIELDS_RISK = 0.7
 """Of the fields of those keys, whose own episodes their joint lane leaves out."""
 _OLD = len(AGES) - 2
@@ -111,7 +113,7 @@ def stream_blocks(streams: int) -> list[Block]:
 
 def key_blocks(streams: int) -> list[Block]:
     """What the keys that go with so many streams are made in."""
-    each = math.ceil(streams / STREAMS_PER_KEY / len(FIELDS))
+    each = max(_LEAST_KEYS, math.ceil(streams / STREAMS_PER_KEY / len(FIELDS)))
     blocks = []
     for part, length, keys in ((2, AGES[-1], each), (3, YOUNG_POINTS, YOUNG_STREAMS * each)):
         for fields in FIELDS:

@@ -194,8 +194,9 @@ def fit_thresholds(thresholds: Sequence[float], alarms: NDArray[np.int64], point
         if told.sum() < 2:
             raise ValueError(f"found {alarms[:, group].tolist()} alarms in age group {group}, expected more streams")
         tried, log_rate = np.array(thresholds[most:])[told][::-1], np.log10(fewest[told] / scored)[::-1]
-        decade = max(1, int(np.searchsorted(log_rate, log_rate[0] + 1.0, side="right")) - 1)
-        slope = (tried[decade] - tried[0]) / (log_rate[decade] - log_rate[0])
+        # of a decade, but for where the rate already levels off
+        last = max(1, np.count_nonzero(log_rate <= min(log_rate[0] + 1.0, log_rate[-1] - 0.5)) - 1)
+        slope = (tried[last] - tried[0]) / (log_rate[last] - log_rate[0])
         row = np.interp(LOG_RATES, log_rate, tried) + slope * np.minimum(np.array(LOG_RATES) - log_rate[0], 0.0)
         rows.append(row.round(4).tolist())
     ages = [*(round(math.sqrt(youngest * oldest)) for youngest, oldest in pairwise(AGES[:-1])), AGES[-2]]

@@ -191,6 +191,25 @@ def test_fitted_thresholds_give_back_a_log_linear_rate() -> None:
         np.testing.assert_allclose(row, np.maximum(-2 - np.array(LOG_RATES), 1.0), atol=1e-3)
 
 
+def test_what_was_not_counted_goes_on_with_the_last_decade() -> None:
+    """Rates that fall ever steeper go on as steeply as they ended, not as they fell on the whole."""
+    tried = [1.0, 2.0, 2.5, 3.0]
+    alarms = np.array([1_000_000, 10_000, 1000, 100]).repeat(GROUPS).reshape(4, GROUPS)  # 2 decades in 1, then 1 in 0.5
+    alarms[1:, 0] = 100_000, 3000, 300
+    table = fit_thresholds(tried, alarms, np.full(GROUPS, 10**8))
+    rarer = [np.interp(-8.0, LOG_RATES, row) for row in table.thresholds]
+    assert rarer[1:] == pytest.approx([4.0] * (GROUPS - 1), abs=1e-3)  # two decades below 1e-6, half a unit each
+    assert rarer[0] == pytest.approx(3.0 + 0.5 * (8 - 5.523), abs=1e-3)
+
+
+def test_a_rate_that_levels_off_says_nothing_of_rarer_ones() -> None:
+    """Where all that was counted lies within a decade, its flat beginning is left out."""
+    alarms = np.array([1000, 900, 300, 100]).repeat(GROUPS).reshape(4, GROUPS)
+    table = fit_thresholds([1.0, 1.5, 2.0, 2.5], alarms, np.full(GROUPS, 10**6))
+    slope = 0.5 / np.log10(3)
+    assert np.interp(-6.0, LOG_RATES, table.thresholds[0]) == pytest.approx(2.5 + 2 * slope, abs=1e-3)
+
+
 def test_rows_stand_for_the_middle_of_their_ages() -> None:
     """A row is as far from one edge of its group as from the other in logarithms; the last holds from its first age."""
     table = fit_thresholds([1.0, 2.0], np.array([[1000] * GROUPS, [100] * GROUPS]), np.full(GROUPS, 10**6))

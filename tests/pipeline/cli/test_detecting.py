@@ -22,7 +22,7 @@ TREES = "river.anomaly.HalfSpaceTrees"
 
 def test_the_detector_is_the_one_configured() -> None:
     """The LSTM unless another is named; risk, episodes and options go to it."""
-    assert choose_detector(Config()).bundle == "2fe13c445829f476"
+    assert choose_detector(Config()).bundle == "6911901f8c7846d2"
     chosen = choose_detector(configured(detector__kind="windowed-gaussian", detector__risk=0.1, episodes__rest=7))
     assert isinstance(chosen.detector, WindowedGaussian)
     assert chosen.detector.window == WINDOW

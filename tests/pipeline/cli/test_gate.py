@@ -19,7 +19,7 @@ from tests.pipeline.adapters.bundles.bench import NOON
 from tests.pipeline.cli.bundles import variant
 from tests.pipeline.cli.samples import START, STEP
 
-SHIPPED = "2fe13c445829f476"
+SHIPPED = "6911901f8c7846d2"
 KEYS, POINTS = 10, 700
 
 

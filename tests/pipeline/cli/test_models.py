@@ -14,7 +14,7 @@ from tests.pipeline.adapters.bundles.bench import NOON, act, example
 from tests.pipeline.cli.bundles import joint_variant, variant
 from tests.pipeline.cli.samples import write_stream
 
-SHIPPED = "2fe13c445829f476"
+SHIPPED = "6911901f8c7846d2"
 
 
 class Shell:
