@@ -195,7 +195,7 @@ def fit_thresholds(thresholds: Sequence[float], alarms: NDArray[np.int64], point
             raise ValueError(f"found {alarms[:, group].tolist()} alarms in age group {group}, expected more streams")
         tried, log_rate = np.array(thresholds[most:])[told][::-1], np.log10(fewest[told] / scored)[::-1]
         # of a decade, but for where the rate already levels off
-        last = max(1, np.count_nonzero(log_rate <= min(log_rate[0] + 1.0, log_rate[-1] - 0.5)) - 1)
+        last = max(1, int(np.count_nonzero(log_rate <= min(log_rate[0] + 1.0, log_rate[-1] - 0.5))) - 1)
         slope = (tried[last] - tried[0]) / (log_rate[last] - log_rate[0])
         row = np.interp(LOG_RATES, log_rate, tried) + slope * np.minimum(np.array(LOG_RATES) - log_rate[0], 0.0)
         rows.append(row.round(4).tolist())
