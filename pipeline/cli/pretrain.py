@@ -96,8 +96,8 @@ def command(out: Path, **given: Any) -> None:
 
     Without a time limit, the same options give the same weights on the same CPU, even after interruptions: the same
     command goes on with a training that was interrupted. `torchrun --nproc-per-node N -m pipeline pretrain ...` trains
-    on several devices. With --keep-network, thresholds
-    that come out as the bundle has them give that bundle again, with its id.
+    on several devices. With --keep-network, thresholds that come out as the bundle has them give that bundle again,
+    with its id.
     """
     from pipeline.cli.kernels import use_kernel_cache
     from pipeline.errors import ConfigError
