@@ -23,7 +23,7 @@ TORCH := $(DONE)/torch-$(call fingerprint,pyproject.toml requirements/test.txt)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check format bench chaos soak broker lock clean distclean browser kafka
+.PHONY: help demo test check format bench chaos soak broker manifests lock clean distclean browser kafka
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ chaos: $(RUNTIME) $(PACKAGE) $(TOOLS) ## kill members of the service at random, 
 
 soak: $(RUNTIME) $(PACKAGE) $(TOOLS) ## serve two million records through fifty rebalances, and watch the memory
 	@$(BIN)/python -m tests.soak
+
+manifests: $(RUNTIME) $(PACKAGE) $(TOOLS) ## write the rules of Prometheus anew for its operator on Kubernetes
+	@$(BIN)/python -m tests.deploy.rendering
 
 lock: | $(BIN)/python ## write the lock files anew (LOCK_ARGS=--upgrade takes newer versions)
 	$(BIN)/python -m venv .make/lock

@@ -20,6 +20,8 @@ Examples:
       A file, a hundred points a second.
   driftline produce fleet --to kafka://localhost:9092/metrics --format json-lines --garbage 0.1
       Several points in a message, and one message in ten that cannot be used.
+  driftline produce fleet --to kafka://localhost:9092/metrics --live --rate 200
+      A point a second of each of 200 machines, at the times at which it is sent, for half an hour.
 """
 _WHAT, _HOW = "What is sent", "How it is sent"
 
@@ -57,6 +59,12 @@ _WHAT, _HOW = "What is sent", "How it is sent"
     help="Of the field 'time'.  [default: ms]",
 )
 @option("--rate", group=_HOW, default="max", metavar="max|N", help="Points a second.  [default: max]")
+@option(
+    "--live",
+    group=_HOW,
+    is_flag=True,
+    help="Of the fleet: times from now on, in step with --rate; a day of the machines takes 288 points.",
+)
 @option(
     "--partitions",
     group=_HOW,
@@ -102,8 +110,16 @@ def _order(source: str, given: dict[str, Any]) -> "Order":
         key_field=given["key_field"],
         time_unit=given["time_unit"],
         rate=_rate(given["rate"]),
+        live=_live(source, given),
         partitions=given["partitions"],
     )
+
+
+def _live(source: str, given: dict[str, Any]) -> bool:
+    if given["live"] and (source != "fleet" or given["rate"] == "max"):
+        found = f"the source {source}" if source != "fleet" else "no rate"
+        raise ConfigError(f"--live: found {found}; expected fleet, and --rate: at which pace time goes on")
+    return bool(given["live"])
 
 
 def _rate(text: str) -> float | None:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.fleet import make_fleet
 from pipeline.adapters.files import ColumnMapping, open_source
@@ -43,6 +44,7 @@ class Order:
 
     Attributes:
         rate: points a second; None for as fast as it goes.
+        live: whether points have the times at which they are sent, instead of those of the fleet.
         partitions: of a topic to be made; 0 for none.
     """
 
@@ -58,6 +60,7 @@ class Order:
     time_unit: UnitName
     rate: float | None
     partitions: int
+    live: bool = False
 
 
 def produce(order: Order, config: Config, screen: Screen) -> int:
@@ -98,10 +101,11 @@ def _points(order: Order, config: Config) -> tuple[tuple[str, ...], Iterator[Bat
     if order.source == "fleet":
         fleet = make_fleet(order.seed, order.streams, order.points)
         count = len(fleet.time_us)
+        time_us = _from_now_on(fleet.time_us, order.rate) if order.live and order.rate else fleet.time_us
         whole = Batch(
             list(fleet.key_names),
             np.asarray(fleet.key_codes, np.int32),
-            fleet.time_us,
+            time_us,
             fleet.values.reshape(-1, 1),
             np.arange(1, count + 1),
         )
@@ -111,6 +115,13 @@ def _points(order: Order, config: Config) -> tuple[tuple[str, ...], Iterator[Bat
     mapping = ColumnMapping(chosen.time_field, chosen.value_fields, chosen.key_field, chosen.time_unit)
     source = open_source(order.source, mapping)
     return source.fields, (batch for one in source.partitions for batch in one.batches(_BATCH)), source.total_rows
+
+
+def _from_now_on(time_us: NDArray[np.int64], rate: float) -> NDArray[np.int64]:
+    """Rising times (n,) in microseconds, stretched so that `rate` of them pass in a second from now on."""
+    share = (time_us - time_us[0]) / max(int(time_us[-1] - time_us[0]), 1)
+    stretched: NDArray[np.int64] = np.rint(share * (len(time_us) / rate * 1e6)).astype(np.int64)
+    return stretched + time.time_ns() // 1000
 
 
 def _encoded(batches: Iterator[Batch], encoding: Encoding) -> Iterator[_Message]:

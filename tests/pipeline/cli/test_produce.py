@@ -134,6 +134,23 @@ def test_the_rate_is_kept(produced: Callable[..., tuple[str, dict[int, list[Any]
 
 
 @pytest.mark.kafka
+def test_a_live_fleet_has_the_times_at_which_it_is_sent(
+    produced: Callable[..., tuple[str, dict[int, list[Any]]]],
+) -> None:
+    """With --live every point says about when it goes out, and those of a stream are evenly apart."""
+    _, by_partition = produced("fleet", "--streams", "16", "--points", "800", "--live", "--rate", "8000")
+    messages = [one for part in by_partition.values() for one in part]
+    behind = [one.timestamp - json.loads(one.value)["time"] for one in messages]
+    assert max(map(abs, behind)) < 2000
+    of_one = [json.loads(one.value)["time"] for one in messages if one.key == messages[0].key]
+    assert set(np.diff(of_one)) <= {
+        1,
+        2,
+        3,
+    }  # 16 streams at 8,000 a second: 2 ms apart, but where faults leave some out
+
+
+@pytest.mark.kafka
 def test_ctrl_c_ends_it_with_what_was_sent(bootstrap: str, topic: str) -> None:
     """It tells how much was sent, all of which has arrived, and ends with the signal's status."""
     create_topic(bootstrap, topic, 3)
@@ -183,6 +200,8 @@ def test_topics_that_cannot_be_sent_to_are_told(
         (["fleet", "--to", "kafka://h:1/t", "--partitions", "-1"], "'--partitions': -1 is not in the range"),
         (["fleet", "--to", "kafka://h:1/t", "--garbage", "1"], "'--garbage'"),
         (["fleet", "--to", "kafka://h:1/t", "--format", "xml"], "'--format'"),
+        (["fleet", "--to", "kafka://h:1/t", "--live"], "--live: found no rate; expected fleet, and --rate"),
+        (["a.csv", "--to", "kafka://h:1/t", "--live", "--rate", "9"], "--live: found the source a.csv; expected fleet"),
         (["no-such-file.csv", "--to", "kafka://h:1/t"], "found no 'no-such-file.csv'"),
     ],
 )

@@ -1,0 +1,143 @@
+"""The compose file: a valid one, confined, consistent with the rest, and its broker is the one that the tests run."""
+
+import json
+import xml.etree.ElementTree as ET
+from importlib.resources import files
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.deploy.reading import (
+    DEPLOY,
+    JOBS,
+    OWN_IMAGES,
+    command_lines,
+    read_yaml,
+    refuse_unknown_keys,
+    refuse_unknown_options,
+)
+
+COMPOSE: dict[str, Any] = read_yaml(DEPLOY / "compose.yaml")
+SERVICES: dict[str, Any] = COMPOSE["services"]
+OWN = [name for name, service in SERVICES.items() if service["image"].startswith("driftline")]
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml"])
+def test_it_is_as_the_specification_says(name: str) -> None:
+    """Every key and value is one that the Compose Specification knows; a misspelt one is not."""
+    schema = json.loads((files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json").read_text())
+    compose = read_yaml(DEPLOY / name)
+    jsonschema.validate(compose, schema)
+    compose["services"]["trainer"]["imagen"] = "driftline"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(compose, schema)
+
+
+def test_what_is_referred_to_is_there() -> None:
+    """Services that others wait for, volumes, and files that are mounted exist."""
+    for name, service in SERVICES.items():
+        for other, on in service.get("depends_on", {}).items():
+            assert other in SERVICES, name
+            if on["condition"] == "service_healthy":
+                assert "healthcheck" in SERVICES[other] or other in OWN, name
+            if on["condition"] == "service_completed_successfully":
+                assert SERVICES[other].get("restart", "no") == "no", other
+        for volume in service.get("volumes", ()):
+            source = volume.partition(":")[0]
+            assert (DEPLOY / source).exists() if source.startswith(".") else source in COMPOSE["volumes"], volume
+
+
+def test_images_are_of_one_version_each() -> None:
+    """No tag moves: those of others are pinned, and our own are those of this version."""
+    for service in [*SERVICES.values(), *read_yaml(DEPLOY / "compose.gpu.yaml")["services"].values()]:
+        image, _, tag = service["image"].rpartition(":")
+        assert image, service["image"]
+        assert any(letter.isdigit() for letter in tag), service["image"]
+        if image in OWN_IMAGES:
+            assert tag in OWN_IMAGES[image]
+            suffix = tag.rpartition("-")[2]
+            assert service["build"]["target"] == (f"training-{suffix}" if image.endswith("training") else "serving")
+
+
+def test_everything_but_the_broker_is_confined() -> None:
+    """No capabilities, no new rights, nothing written outside of volumes; and only this host reaches it."""
+    for name, service in SERVICES.items():
+        if ("command" in service and name != "topics") or name in OWN:
+            assert service["read_only"] is True, name
+            assert service["cap_drop"] == ["ALL"], name
+            assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
+
+
+def test_commands_and_configuration_are_real() -> None:
+    """Every command, option, key and variable that our own containers are started with is one that there is."""
+    for name in OWN:
+        command = SERVICES[name]["command"]
+        called = [list(map(str, command))] if "entrypoint" not in SERVICES[name] else [*command_lines(command[0])]
+        assert called, name
+        for arguments in called:
+            refuse_unknown_options(arguments)
+    for name in OWN:
+        refuse_unknown_keys(DEPLOY / "driftline.toml", SERVICES[name].get("environment", {}).items())
+
+
+def test_what_is_sent_is_what_is_read() -> None:
+    """The topic that is made, filled and scored is one, as is the broker that all of them talk to."""
+    config = (DEPLOY / "driftline.toml").read_text()
+    assert 'topics = ["metrics"]' in config
+    assert 'bootstrap = ["kafka:19092"]' in config
+    assert "--topic=metrics" in SERVICES["topics"]["command"]
+    assert "--bootstrap-server=kafka:19092" in SERVICES["topics"]["command"]
+    assert "kafka://kafka:19092/metrics" in SERVICES["traffic"]["command"]
+    assert SERVICES["topics"]["image"] == SERVICES["kafka"]["image"]
+
+
+def test_prometheus_scrapes_what_runs() -> None:
+    """Its jobs are services of the file, at the ports that they are reached at."""
+    scraped = {}
+    for job in read_yaml(DEPLOY / "prometheus" / "prometheus.yml")["scrape_configs"]:
+        for one in job.get("dns_sd_configs", ()):
+            (name,) = one["names"]
+            assert f"127.0.0.1:{one['port']}:{one['port']}" in SERVICES[name]["ports"]
+            scraped[job["job_name"]] = one["port"]
+    assert scraped == JOBS
+    assert str(JOBS["driftline-trainer"]) in SERVICES["trainer"]["command"]
+
+
+def test_it_runs_the_broker_of_the_tests() -> None:
+    """Its version is that of the jars, answers where Driftline looks by default, keeps its data and is waited for."""
+    kafka = SERVICES["kafka"]
+    space = {"m": "http://maven.apache.org/POM/4.0.0"}
+    pom = ET.parse(DEPLOY / "kafka" / "pom.xml")  # noqa: S314  a file of ours
+    version = next(
+        one.findtext("m:version", namespaces=space)
+        for one in pom.iterfind(".//m:dependency", space)
+        if one.findtext("m:artifactId", namespaces=space) == "kafka_2.13"
+    )
+    assert kafka["image"] == f"apache/kafka:{version}"
+    assert kafka["ports"] == ["127.0.0.1:9092:9092"]
+    environment = kafka["environment"]
+    assert environment["KAFKA_PROCESS_ROLES"] == "broker,controller"
+    assert "HOST://localhost:9092" in environment["KAFKA_ADVERTISED_LISTENERS"].split(",")
+    assert environment["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
+    assert all(environment[name] == 1 for name in environment if name.endswith(("REPLICATION_FACTOR", "MIN_ISR")))
+    (volume,) = kafka["volumes"]
+    name, _, folder = volume.partition(":")
+    assert name in COMPOSE["volumes"]
+    assert folder == environment["KAFKA_LOG_DIRS"]
+    assert "localhost:9092" in kafka["healthcheck"]["test"]
+
+
+def test_listeners_of_the_broker_go_together() -> None:
+    """Every listener has a protocol; what is advertised is listened on."""
+    environment = SERVICES["kafka"]["environment"]
+    listeners = {one.partition("://")[0]: one for one in environment["KAFKA_LISTENERS"].split(",")}
+    protocols = dict(one.split(":") for one in environment["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(","))
+    assert listeners.keys() == protocols.keys()
+    for advertised in environment["KAFKA_ADVERTISED_LISTENERS"].split(","):
+        name, port = advertised.partition("://")[0], advertised.rpartition(":")[2]
+        assert listeners[name].endswith(f":{port}")
+    assert environment["KAFKA_INTER_BROKER_LISTENER_NAME"] in listeners
+    controller = environment["KAFKA_CONTROLLER_LISTENER_NAMES"]
+    assert listeners[controller].rpartition(":")[2] == environment["KAFKA_CONTROLLER_QUORUM_VOTERS"].rpartition(":")[2]
