@@ -25,6 +25,7 @@ First steps:
     cls=GroupOfLazyCommands,
     modules={
         "replay": "Score recorded streams as if they happened now.",
+        "report": "Compare what two replays have left.",
         "warm": "Put a history through the detector, and keep what it leaves for new streams to begin with.",
         "serve": "Score the records of Kafka topics as they come.",
         "check": "See whether everything is there that `driftline serve` needs.",

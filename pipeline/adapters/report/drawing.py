@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from html import escape
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 8, 10, 24
-_WIDE, _NARROW, _HEIGHT = 1140, 560, 220
+WIDE, NARROW, _HEIGHT = 1140, 560, 220
 _STEPS = 4
 Values = Sequence[Sequence[float | None]]
 
 
-def lines(values: Values, sides: Sequence[str], ends: tuple[str, str]) -> str:
+def lines(values: Values, sides: Sequence[str], ends: tuple[str, str], label: str, width: int = WIDE) -> str:
     """A line for each side, broken where there is no value; a value alone is a dot."""
     known = [value for side in values for value in side if value is not None]
     if not known:
         return _NOTHING
     low, high = min(known), max(known)
-    frame = _Frame(_WIDE, low, high)
+    frame = Frame(width, low, high)
     drawn = []
     for name, side in zip(sides, values, strict=True):
         for run in _runs(side):
@@ -25,20 +25,22 @@ def lines(values: Values, sides: Sequence[str], ends: tuple[str, str]) -> str:
                 drawn.append(f'<polyline class="line {name}" points="{points}"/>')
             else:
                 drawn.append(f'<circle class="dot {name}" r="2" cx="{places[0][0]:.1f}" cy="{places[0][1]:.1f}"/>')
-    return frame.drawing("".join(drawn), ends, "Loss over time of champion and challenger")
+    return frame.drawing("".join(drawn), ends, label)
 
 
-def paired_bars(values: Sequence[Sequence[int]], sides: Sequence[str], ends: tuple[str, str]) -> str:
+def paired_bars(
+    values: Sequence[Sequence[int]], sides: Sequence[str], ends: tuple[str, str], label: str, width: int = NARROW
+) -> str:
     """A bar for each count, the sides beside each other."""
     most = max(max(side) for side in values)
-    frame = _Frame(_NARROW, 0.0, float(_STEPS * max(1, -(-most // _STEPS))))  # so that marks are of whole numbers
+    frame = Frame(width, 0.0, float(_STEPS * max(1, -(-most // _STEPS))))  # so that marks are of whole numbers
     drawn = "".join(
         frame.bar(name, (at + 0.1 + 0.4 * number) / len(side), 0.4 / len(side), count)
         for number, (name, side) in enumerate(zip(sides, values, strict=True))
         for at, count in enumerate(side)
         if count
     )
-    return frame.drawing(drawn, ends, "Alarms over time of champion and challenger")
+    return frame.drawing(drawn, ends, label)
 
 
 def histogram(shares: Sequence[Sequence[float] | None], sides: Sequence[str]) -> str:
@@ -47,7 +49,7 @@ def histogram(shares: Sequence[Sequence[float] | None], sides: Sequence[str]) ->
     if len(known) < len(sides):
         return _NOTHING
     even = 1.0 / len(known[0])
-    frame = _Frame(_NARROW, 0.0, max(1.5 * even, *(max(side) for side in known)))
+    frame = Frame(NARROW, 0.0, max(1.5 * even, *(max(side) for side in known)))
     drawn = "".join(
         frame.bar(name, (at + 0.1 + 0.4 * number) / len(side), 0.4 / len(side), share)
         for number, (name, side) in enumerate(zip(sides, known, strict=True))
@@ -57,7 +59,7 @@ def histogram(shares: Sequence[Sequence[float] | None], sides: Sequence[str]) ->
     return frame.drawing(drawn, ("0", "1"), "Probabilities of champion and challenger")
 
 
-class _Frame:
+class Frame:
     """Where values lie in a drawing, and what is around them."""
 
     def __init__(self, width: int, low: float, high: float) -> None:
@@ -65,9 +67,11 @@ class _Frame:
         self._span = (high - low) or 1.0
 
     def x(self, share: float) -> float:
+        """Place of a share of the width, from the left."""
         return _LEFT + share * (self._width - _LEFT - _RIGHT)
 
     def y(self, value: float) -> float:
+        """Place of a value, from the top."""
         return _TOP + (1.0 - (value - self._low) / self._span) * (_HEIGHT - _TOP - _BOTTOM)
 
     def bar(self, side: str, start: float, length: float, value: float) -> str:
@@ -79,6 +83,7 @@ class _Frame:
         )
 
     def drawing(self, content: str, ends: tuple[str, str], label: str) -> str:
+        """The whole, with marks at the left and what both ends of the width stand for."""
         bottom, right = self.y(self._low), self.x(1)
         marks = ""
         for step in range(_STEPS + 1):

@@ -37,7 +37,7 @@ def pack_lane(points: Points) -> tuple[dict[str, Any], str]:
         *(_cut(column, bits=11) for column in placed[1:]),
         _cut(points.score, bits=11),
         _cut(points.threshold, bits=16),
-        points.severity | points.phase << 3 | _gaps(points) << 5,
+        points.severity | points.phase << 3 | gaps(points) << 5,
     ]
     shuffled = b"".join(_shuffled(column) for column in columns)
     meta = {
@@ -77,8 +77,8 @@ def _time_unit(steps_us: NDArray[np.int64]) -> int:
     return max(int(np.gcd.reduce(steps_us)), -(-int(steps_us.max()) // (2**32 - 2)))
 
 
-def _gaps(points: Points) -> NDArray[np.uint8]:
-    """1 where the time since the kept point before is far longer than the points between them account for."""
+def gaps(points: Points) -> NDArray[np.uint8]:
+    """(n,) of 1 where the time since the kept point before is far longer than the points between them account for."""
     taken, skipped = np.diff(points.time_us), np.diff(points.index)
     usual = taken.sum() / max(skipped.sum(), 1)
     return np.concatenate([[0], taken > _GAP_STEPS * usual * skipped]).astype(np.uint8)

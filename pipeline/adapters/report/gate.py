@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.adapters.report import drawing
 from pipeline.adapters.report.header import brief_risk, tile
 from pipeline.adapters.report.page import digest_of
+from pipeline.adapters.report.tables import table
 from pipeline.wording import counted, duration, whole
 
 _SIDES = ("champion", "challenger")
@@ -50,8 +51,8 @@ def render_gate(report: Mapping[str, Any]) -> str:
         "criteria": _criteria(report["criteria"]),
         "figures": _figures(report),
         "legend": _LEGEND,
-        "loss": drawing.lines(losses, _SIDES, ends),
-        "alarms": drawing.paired_bars(alarms, _SIDES, ends),
+        "loss": drawing.lines(losses, _SIDES, ends, "Loss over time of champion and challenger"),
+        "alarms": drawing.paired_bars(alarms, _SIDES, ends, "Alarms over time of champion and challenger"),
         "probabilities": drawing.histogram([report[side]["figures"]["probabilities"] for side in _SIDES], _SIDES),
         "lanes": _lanes(report["lanes"]),
         "lanes_note": escape(
@@ -117,7 +118,7 @@ def _criteria(criteria: Sequence[Mapping[str, Any]]) -> str:
         )
         for one in criteria
     ]
-    return _table(("", "criterion", "found", "expected"), rows, numbers=0)
+    return table(("", "criterion", "found", "expected"), rows, numbers=0)
 
 
 def _split(told: str) -> tuple[str, str]:
@@ -140,7 +141,7 @@ def _figures(report: Mapping[str, Any]) -> str:
             ("False alarms", *(whole(one["false_alarms"]) for one in both)),
             ("Median delay", *(_delay(one["median_delay_s"]) for one in both)),
         ]
-    return _table(("", "champion", "challenger"), rows, numbers=2)
+    return table(("", "champion", "challenger"), rows, numbers=2)
 
 
 def _lanes(lanes: Sequence[Mapping[str, Any]]) -> str:
@@ -158,19 +159,7 @@ def _lanes(lanes: Sequence[Mapping[str, Any]]) -> str:
             )
         )
     names = ("lane", "points", "loss, champion", "loss, challenger", "gain", "alarms, champion", "alarms, challenger")
-    return _table(names, rows, numbers=len(names) - 1)
-
-
-def _table(names: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int) -> str:
-    """Rows of cells that are HTML already; the last `numbers` columns are of numbers."""
-    first = len(names) - numbers
-    kinds = ["" if column < first else ' class="number"' for column in range(len(names))]
-    head = "".join(f"<th{kind}>{escape(name)}</th>" for name, kind in zip(names, kinds, strict=True))
-    body = "".join(
-        f"<tr>{''.join(f'<td{kind}>{cell}</td>' for cell, kind in zip(row, kinds, strict=True))}</tr>" for row in rows
-    )
-    table = f'<table class="figures"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return f'<div class="scrolling">{table}</div>'
+    return table(names, rows, numbers=len(names) - 1)
 
 
 def _number(number: float | None, form: str) -> str:

@@ -1,6 +1,7 @@
 """Reads `verdicts.parquet` in chunks of numpy columns, so that a replay of any length fits in memory."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,16 @@ class Verdicts:
         self.lanes: dict[tuple[str, str], int] = {}
         """Lane number by (key, field); filled by the first walk."""
 
+    @property
+    def rows(self) -> int:
+        """Rows of the file, those that are not shown included.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        with self._opened() as file:
+            return int(file.metadata.num_rows)
+
     def chunks(self) -> Iterator[Points]:
         """The points in file order, those of a number of rows at a time."""
         seen = np.zeros(0, np.int64)
@@ -93,12 +104,17 @@ class Verdicts:
             yield concatenate(pending)
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
+        with self._opened() as file:
+            missing = [name for name in _COLUMNS if name not in file.schema_arrow.names]
+            if missing:
+                raise InputError(str(self._path), found=f"no column {missing[0]!r}", expected="a replay's verdicts")
+            yield from file.iter_batches(self._chunk_rows, columns=list(_COLUMNS))
+
+    @contextmanager
+    def _opened(self) -> Iterator[pq.ParquetFile]:
         try:
             with pq.ParquetFile(self._path, pre_buffer=False) as file:
-                missing = [name for name in _COLUMNS if name not in file.schema_arrow.names]
-                if missing:
-                    raise InputError(str(self._path), found=f"no column {missing[0]!r}", expected="a replay's verdicts")
-                yield from file.iter_batches(self._chunk_rows, columns=list(_COLUMNS))
+                yield file
         except (OSError, pa.ArrowInvalid) as exc:
             reason = str(exc).splitlines()[0]
             raise InputError(str(self._path), found=reason, expected="a readable verdicts.parquet") from exc

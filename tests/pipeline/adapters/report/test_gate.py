@@ -63,14 +63,14 @@ def test_a_slice_without_points_has_a_page() -> None:
 
 def test_lines_are_broken_where_nothing_is_known() -> None:
     """Two lines for the champion, a line and a dot for the challenger."""
-    drawn = drawing.lines([[1.0, 2.0, None, 3.0, 2.0], [1.0, 2.0, None, 2.0, None]], SIDES, ENDS)
+    drawn = drawing.lines([[1.0, 2.0, None, 3.0, 2.0], [1.0, 2.0, None, 2.0, None]], SIDES, ENDS, "Loss")
     assert drawn.count('class="line champion"') == 2
     assert drawn.count('class="line challenger"') == drawn.count('class="dot challenger"') == 1
 
 
 def test_bars_reach_as_high_as_their_count() -> None:
     """The highest is at the mark of its number, half of it half as high, and none where there is none."""
-    drawn = drawing.paired_bars([[4, 0, 2], [0, 0, 0]], SIDES, ENDS)
+    drawn = drawing.paired_bars([[4, 0, 2], [0, 0, 0]], SIDES, ENDS, "Alarms")
     heights = [float(found) for found in re.findall(r'<rect class="bar champion"[^>]* height="([\d.]+)"', drawn)]
     assert heights == [186.0, 93.0]
     assert 'class="bar challenger"' not in drawn
