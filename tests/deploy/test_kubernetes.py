@@ -3,6 +3,7 @@
 import importlib
 import shutil
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry
 
+from pipeline.adapters.http import Health, serve_http
 from pipeline.config import Config, load_config
 from tests.deploy.reading import (
     JOBS,
@@ -169,6 +172,15 @@ def test_ports_and_probes_are_those_of_the_service() -> None:
     (container,) = find("StatefulSet")["spec"]["template"]["spec"]["containers"]
     paths = {probe: container[probe]["httpGet"]["path"] for probe in container if probe.endswith("Probe")}
     assert paths == {"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessProbe": "/readyz"}
+    health = Health(limit_s=60)
+    health.set_unready("")
+    port, stop = serve_http("127.0.0.1", 0, CollectorRegistry(), health)
+    try:
+        for path in (*paths.values(), find("ServiceMonitor")["spec"]["endpoints"][0]["path"]):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+                assert answer.status == 200, path
+    finally:
+        stop()
 
 
 def test_pods_are_restricted() -> None:
