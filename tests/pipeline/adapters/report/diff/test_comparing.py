@@ -72,6 +72,13 @@ def test_one_bit_of_one_point_is_a_difference(tmp_path: Path, column: str) -> No
     assert told["verdicts"]["both"] - told["verdicts"]["identical"] == 1
 
 
+def test_the_run_whose_forecast_was_closer_is_told(tmp_path: Path) -> None:
+    """By the number of points; where both forecast the same, neither was."""
+    a, b = (write_replay(tmp_path / name, _CALM) for name in "ab")
+    _spoil(b, "expected", 2000, 1e6)
+    assert _told(a, b)["verdicts"]["forecasts"]["closer"] == {"a": 1, "b": 0, "neither": 4 * 560 - 1}
+
+
 def test_measures_are_those_of_the_points(tmp_path: Path) -> None:
     """Correlation, means and shares agree with what plain numpy says of the whole columns."""
     a, b = write_replay(tmp_path / "a", _CALM), write_replay(tmp_path / "b", _WILD)

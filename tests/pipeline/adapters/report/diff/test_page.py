@@ -120,6 +120,18 @@ def test_equal_runs_make_a_page_that_says_so(tmp_path: Path) -> None:
     assert "No score differs." in page
 
 
+def test_alarms_of_both_are_told_apart_and_shown_closely(tmp_path: Path) -> None:
+    """A points down from the top, B up from the bottom; what one run has alone is drawn closely, too."""
+    page = _write(
+        tmp_path, [SampleLane("pump", faults=[Fault(300, 310)])], [SampleLane("pump", faults=[Fault(700, 710)])]
+    )
+    found = re.findall(r'class="mark ([ab])" d="M[\d.]+ ([\d.]+)h10L[\d.]+ ([\d.]+)Z"', page.read_text())
+    places = {side: (float(edge), float(tip)) for side, edge, tip in found}
+    assert places["a"][0] < places["a"][1] < places["b"][1] < places["b"][0]
+    assert page.read_text().count("<h3>Around ") == 1
+    assert [side for side, _, _ in found] in (["a", "b", "a"], ["a", "b", "b"])
+
+
 def test_it_allows_nothing_but_its_own_style(tmp_path: Path) -> None:
     """The policy names no script, no image and no origin, and there is no style beside that of the head."""
     page = _write(tmp_path, _A, _B).read_text()
