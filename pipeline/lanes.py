@@ -104,6 +104,10 @@ class LaneTable:
         self._last_used[slots] = last_used
         return slots
 
+    def slot_of(self, key: str) -> int | None:
+        """Slot of a key; None where it is not in memory."""
+        return self._slots.get(key)
+
     def is_roomy(self, keys: int) -> bool:
         """Whether no room has to be made even if so many keys are new."""
         return len(self) + keys <= self.max_keys - self.interval

@@ -168,9 +168,10 @@ class Supervisor(Collector):
         return self._reasons("/readyz")
 
     def _reasons(self, path: str) -> str:
-        return "; ".join(f"worker {n}: {body.strip()}" for n, (status, body) in self._ask(path) if status != _OK)
+        return "; ".join(f"worker {n}: {body.strip()}" for n, (status, body) in self.ask(path) if status != _OK)
 
-    def _ask(self, path: str) -> list[tuple[int, tuple[int, str]]]:
+    def ask(self, path: str) -> list[tuple[int, tuple[int, str]]]:
+        """(number, (status, body)) of every worker's answer at a path; see `Worker.get`."""
         with ThreadPoolExecutor(max(len(self.workers), 1)) as pool:
             return list(enumerate(pool.map(lambda worker: worker.get(path), self.workers)))
 
@@ -181,7 +182,7 @@ class Supervisor(Collector):
         """
         families: dict[str, Metric] = {}
         up = 0
-        for number, (status, body) in self._ask("/metrics"):
+        for number, (status, body) in self.ask("/metrics"):
             if status != _OK:
                 continue
             up += 1

@@ -1,4 +1,4 @@
-"""What the service shows over HTTP: /metrics, /healthz and /readyz."""
+"""What the service shows over HTTP: /metrics, /healthz and /readyz, and the pages that it is given."""
 
 import threading
 import time
@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from pipeline.errors import ConfigError
 
 _INDEX = b"driftline: /metrics for Prometheus, /healthz, /readyz\n"
+_ELSEWHERE = b"this host is not known by that name: [http] hosts lists further ones\n"
 _REQUEST_S = 10.0
 
 
@@ -24,6 +25,29 @@ class HealthView(Protocol):
 
     def why_unready(self) -> str:
         """The reason, or ''."""
+
+
+class Pages(Protocol):
+    """A WSGI application for all other paths."""
+
+    def allows(self, environ: dict[str, Any]) -> bool:
+        """Whether a request, of whatever path, is to be answered."""
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """The answer."""
+
+
+class Index:
+    """Fulfils `Pages` where there are none."""
+
+    def allows(self, environ: dict[str, Any]) -> bool:  # noqa: ARG002  the protocol's signature
+        """See `Pages`."""
+        return True
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Says what there is."""
+        status = "200 OK" if environ.get("PATH_INFO", "/") == "/" else "404 Not Found"
+        return _answer(start_response, status, _INDEX, "text/plain")
 
 
 class Health:
@@ -77,23 +101,31 @@ class _Handler(WSGIRequestHandler):
         """Requests are not told."""
 
 
-def serve_http(host: str, port: int, metrics: CollectorRegistry, health: HealthView) -> tuple[int, Callable[[], None]]:
+def serve_http(
+    host: str, port: int, metrics: CollectorRegistry, health: HealthView, pages: Pages | None = None
+) -> tuple[int, Callable[[], None]]:
     """The port that is listened on from now on, and a function that ends it.
 
     Args:
         port: 0 for any free one.
         metrics: what is shown.
         health: asked.
+        pages: what there is besides; None for nothing.
 
     Raises:
         ConfigError: the port is taken, or the address cannot be listened on.
     """
     show: Any = make_wsgi_app(metrics)
+    pages = pages or Index()
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "/")
         if environ.get("REQUEST_METHOD") not in {"GET", "HEAD"}:
-            return _answer(start_response, "405 Method Not Allowed", b"GET only\n", "text/plain")
+            return _answer(
+                start_response, "405 Method Not Allowed", b"GET only\n", "text/plain", ("Allow", "GET, HEAD")
+            )
+        if not pages.allows(environ):
+            return _answer(start_response, "421 Misdirected Request", _ELSEWHERE, "text/plain")
         if path == "/metrics":
             shown: Iterable[bytes] = show(environ, start_response)
             return shown
@@ -101,9 +133,7 @@ def serve_http(host: str, port: int, metrics: CollectorRegistry, health: HealthV
             reason = health.why_unhealthy() if path == "/healthz" else health.why_unready()
             body = msgspec.json.encode({"ok": not reason, "reason": reason}) + b"\n"
             return _answer(start_response, "503 Service Unavailable" if reason else "200 OK", body, "application/json")
-        if path == "/":
-            return _answer(start_response, "200 OK", _INDEX, "text/plain")
-        return _answer(start_response, "404 Not Found", _INDEX, "text/plain")
+        return pages(environ, start_response)
 
     try:
         server = make_server(host, port, app, _Server, _Handler)
@@ -123,6 +153,8 @@ def serve_http(host: str, port: int, metrics: CollectorRegistry, health: HealthV
     return server.server_port, stop
 
 
-def _answer(start_response: Callable[..., Any], status: str, body: bytes, kind: str) -> list[bytes]:
-    start_response(status, [("Content-Type", f"{kind}; charset=utf-8"), ("Content-Length", str(len(body)))])
+def _answer(
+    start_response: Callable[..., Any], status: str, body: bytes, kind: str, *headers: tuple[str, str]
+) -> list[bytes]:
+    start_response(status, [("Content-Type", f"{kind}; charset=utf-8"), ("Content-Length", str(len(body))), *headers])
     return [body]

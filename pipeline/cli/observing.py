@@ -79,6 +79,9 @@ class ServiceObserver:
         """See `Observer`."""
         self._health.beat()
 
+    def at_rest(self) -> None:
+        """See `Observer`."""
+
     def set_status(self, status: Mapping[Place, str]) -> None:
         """See `Observer`."""
         self.service.set_partitions(status.values())

@@ -19,6 +19,7 @@ from pipeline.adapters.kafka.feed import FeedSettings, KafkaFeed
 from pipeline.adapters.kafka.instance import claim_instance
 from pipeline.adapters.kafka.outbox import KafkaOutbox, OutboxSettings
 from pipeline.adapters.kafka.topics import Finding
+from pipeline.adapters.live.view import LiveView
 from pipeline.adapters.logs import LogSettings, configure_logs
 from pipeline.adapters.state.files import FileStateStore
 from pipeline.adapters.state.topic import TopicStateStore
@@ -26,6 +27,8 @@ from pipeline.cli.detecting import require_lstm
 from pipeline.cli.feedback_watch import following_feedback
 from pipeline.cli.following import following, make_guard
 from pipeline.cli.kafka_settings import settings_from
+from pipeline.cli.live_observer import LiveObserver
+from pipeline.cli.live_web import make_web
 from pipeline.cli.observing import ServiceObserver
 from pipeline.cli.opening import open_bundle
 from pipeline.cli.reloading import ConfigWatch, plan_of
@@ -40,6 +43,7 @@ from pipeline.errors import CheckpointError, DriftlineError
 from pipeline.interfaces import Outbox, StateStore
 from pipeline.records import Batch, Place
 from pipeline.service.loop import Service
+from pipeline.service.observers import Observers
 from pipeline.service.plan import Topics
 
 _WARM_UP = Place("", 0)
@@ -91,7 +95,8 @@ def serve(config: Config, member: Member) -> int:
         health = Health(limit_s=config.kafka.max_poll_interval.total_seconds())
         port = config.http.port if member.port is None else member.port
         host = config.http.host if member.worker is None else "127.0.0.1"  # a supervisor alone asks a worker
-        bound, stop_http = serve_http(host, port, registry, health)
+        view = LiveView(registry, health, workshop.detector.warm_up, config.http.history, worker=member.worker)
+        bound, stop_http = serve_http(host, port, registry, health, make_web(config, view))
         held.callback(stop_http)
         member.tell_port(bound)
         for _, text in among_themselves(config):
@@ -137,7 +142,7 @@ def serve(config: Config, member: Member) -> int:
             workshop,
             Topics(output.anomalies, output.dead_letters, output.verdicts),
             plan_of(config),
-            observer,
+            Observers(observer, LiveObserver(view)) if config.http.live else observer,
             log,
             reload=watch,
             stop=signals.stopping,

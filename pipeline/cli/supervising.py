@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.adapters.http import serve_http
+from pipeline.adapters.live.merged import MergedView
 from pipeline.adapters.logs import configure_logs
 from pipeline.cli.detecting import require_lstm
+from pipeline.cli.live_web import make_web
 from pipeline.cli.service_topics import require_input
 from pipeline.cli.serving import log_settings
 from pipeline.cli.signals import ServeSignals
@@ -37,7 +39,8 @@ def supervise(config: Config, file: Path | None, count: int, options: Sequence[s
     timeout_s = config.service.shutdown_timeout.total_seconds() + _GRACE_S
     with ServeSignals(timeout_s) as signals:
         supervisor = Supervisor(command, log.warning)
-        port, stop_http = serve_http(config.http.host, config.http.port, supervisor.registry(), supervisor)
+        web = make_web(config, MergedView(supervisor.ask))
+        port, stop_http = serve_http(config.http.host, config.http.port, supervisor.registry(), supervisor, web)
         log.info("supervising", workers=count, http=f"{config.http.host}:{port}")
         try:
             supervisor.start(count)

@@ -426,10 +426,20 @@ class ServiceSection(Section):
 
 
 class HttpSection(Section):
-    """Where `driftline serve` shows /metrics, /healthz and /readyz."""
+    """Where `driftline serve` shows the live page, its API, /metrics, /healthz and /readyz."""
 
     host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
     port: int = Field(default=9464, ge=0, le=65535, description="Port to listen on; 0 for any.")
+    live: bool = Field(default=True, description="Whether the live page and the API are there.")
+    hosts: Names | None = Field(
+        default=None,
+        description="Further names by which the page may be asked for. On loopback no others but those of this host "
+        "are; elsewhere any is, until some are listed.",
+        examples=[["driftline.example.com"]],
+    )
+    history: Size = Field(
+        default=2**26, description="Memory of each process for recent points that the page shows; 0 for none."
+    )
 
 
 class LogSection(Section):

@@ -240,6 +240,7 @@ class Service:
             TransactionError: the outputs could not be sent.
         """
         scored = self._scoring.finish()
+        self._observer.at_rest()
         if scored is None:
             return
         task, messages = scored.task, scored.messages

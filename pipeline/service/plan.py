@@ -127,6 +127,9 @@ class Observer(Protocol):
     def beat(self) -> None:
         """The loop went round."""
 
+    def at_rest(self) -> None:
+        """No engine is being worked in; told once a round and behind every chunk, and to be answered at once."""
+
     def set_status(self, status: Mapping[Place, str]) -> None:
         """Partitions held, each 'restoring', 'catching_up' or 'live'."""
 

@@ -301,6 +301,9 @@ class Notes:
     def beat(self) -> None:
         pass
 
+    def at_rest(self) -> None:
+        pass
+
     def set_status(self, status: Mapping[Place, str]) -> None:
         self.status = dict(status)
 
