@@ -58,13 +58,17 @@ class Browser:
 
     def open(self, path: Path, *, width: int = 1440, height: int = 900, dark: bool = False) -> None:
         """Opens a file in a window of that size and waits until it has loaded."""
+        self.open_url(path.resolve().as_uri(), width=width, height=height, dark=dark)
+
+    def open_url(self, url: str, *, width: int = 1440, height: int = 900, dark: bool = False) -> None:
+        """Opens an address in a window of that size and waits until it has loaded."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._call("Emulation.setEmulatedMedia", features=[scheme])
         narrow = width < 600
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=narrow)
         self._call("Emulation.setTouchEmulationEnabled", enabled=narrow)
         self._loaded = False
-        self._call("Page.navigate", url=path.resolve().as_uri())
+        self._call("Page.navigate", url=url)
         deadline = time.monotonic() + _TIMEOUT_S
         while not self._loaded:
             self._handle(self._receive(deadline))

@@ -14,7 +14,6 @@ from pipeline.adapters.live.web import Web, names_of
 from pipeline.adapters.report.shared import shared_files
 from pipeline.cli.champion import SHORT
 from pipeline.cli.opening import followed_registry
-from pipeline.cli.version import driftline_version
 from pipeline.config import Config
 from pipeline.errors import DriftlineError
 
@@ -31,7 +30,7 @@ def make_web(config: Config, source: LiveSource) -> Web | None:
     url = followed or config.models.registry
     models = RegistryLook(lambda: RegistryView(url), is_followed=followed is not None)
     hosts = names_of(config.http.host, config.http.hosts or ())
-    return Web(endpoints(source, models), page_files(shared_files()), driftline_version(), hosts)
+    return Web(endpoints(source, models), page_files(shared_files()), hosts)
 
 
 class RegistryLook:

@@ -1,8 +1,9 @@
 """The endpoints of the API: what each takes, gives and is for. `openapi` and `web` are made from this table."""
 
+import inspect
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, cast
 
@@ -140,16 +141,14 @@ class _Fresh:
             return self._made[1]
 
 
-def openapi(table: list[Endpoint], version: str) -> dict[str, Any]:
-    """The description of the API, OpenAPI 3.1.
-
-    Args:
-        version: of Driftline.
-    """
+def openapi(table: Sequence[Endpoint]) -> dict[str, Any]:
+    """The description of the API, OpenAPI 3.1."""
     answers = [endpoint.gives for endpoint in table]
     schemas, components = msgspec.json.schema_components(
         [*answers, Refusal], ref_template="#/components/schemas/{name}"
     )
+    for component in components.values():
+        component["description"] = inspect.cleandoc(component["description"])  # else indented as in the source
     *given, refusal = schemas
 
     def refused(why: str) -> dict[str, Any]:
@@ -175,7 +174,7 @@ def openapi(table: list[Endpoint], version: str) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Driftline",
-            "version": version,
+            "version": "1",
             "description": "What the service does just now. Nothing here changes anything.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

@@ -5,7 +5,7 @@ request has to name this host: else a page from elsewhere could, by a name that 
 """
 
 import ipaddress
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -36,16 +36,13 @@ class Web:
     Args:
         table: of endpoints.
         assets: contents by name: 'live.html' is shown at '/', the others at their names.
-        version: of Driftline.
         hosts: names by which it may be asked; None for any.
     """
 
-    def __init__(
-        self, table: list[Endpoint], assets: Mapping[str, bytes], version: str, hosts: Collection[str] | None
-    ) -> None:
+    def __init__(self, table: Sequence[Endpoint], assets: Mapping[str, bytes], hosts: Collection[str] | None) -> None:
         self._endpoints = {f"{BASE}{endpoint.path}": endpoint for endpoint in table}
         self._files = {"/" if name == "live.html" else f"/{name}": (name, content) for name, content in assets.items()}
-        self._description = msgspec.json.encode(openapi(table, version))
+        self._description = msgspec.json.encode(openapi(table))
         self._hosts = hosts
 
     def allows(self, environ: Mapping[str, Any]) -> bool:

@@ -4,7 +4,8 @@ const SHOWN = 100;
 
 function makeEvents({ list, none, severity, announce }, choose) {
   const rows = new Map(); // by id
-  let first = true,
+  let first = true, // of this severity
+    begun = false,
     chosen = null;
 
   const mark = (id) => {
@@ -22,7 +23,7 @@ function makeEvents({ list, none, severity, announce }, choose) {
       ago,
       element("span", { class: "told" }, `${formatKind(event.kind)} ${event.event}: ${event.reason}`),
     );
-    button.addEventListener("click", () => choose(event));
+    button.addEventListener("click", () => choose(event, true));
     return { event, row: element("li", {}, button), button, ago };
   };
 
@@ -49,6 +50,8 @@ function makeEvents({ list, none, severity, announce }, choose) {
     }
     none.hidden = rows.size > 0;
     if (!first && fresh.length) say(fresh);
+    if (first && !begun && answer.anomalies.length) choose(answer.anomalies[0], false);
+    begun ||= answer.anomalies.length > 0;
     first = false;
   });
 

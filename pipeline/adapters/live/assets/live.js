@@ -32,11 +32,12 @@ function start() {
   };
   const events = makeEvents(
     { list: part("events"), none: part("events-none"), severity: part("severity"), announce: part("announce") },
-    (event) => {
+    (event, byHand) => {
+      if (!byHand && lane.key()) return; // somebody has found a key meanwhile
       events.mark(event.id);
       keys.mark(event.key);
       lane.show(event.key, event.field, event).catch(lost);
-      toDetail();
+      if (byHand) toDetail();
     },
   );
   const keys = makeKeys({ search: part("search"), list: part("keys"), count: part("keys-count") }, (key) => {

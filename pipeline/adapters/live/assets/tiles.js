@@ -23,7 +23,7 @@ function makeTiles(box) {
     if (!tiles.has(name)) {
       const strong = element("strong"),
         small = element("small");
-      box.append(element("div", { class: "tile" }, element("dt", {}, name), element("dd", {}, strong, small)));
+      box.append(element("div", { class: value.length > 14 ? "tile wide" : "tile" }, element("dt", {}, name), element("dd", {}, strong, small)));
       tiles.set(name, [strong, small]);
     }
     setText(tiles.get(name)[0], value);
@@ -37,7 +37,7 @@ function makeTiles(box) {
     set("Episodes open", now.open_episodes.toLocaleString("en"));
     set("Points flagged", sumOf(now.anomalies).toLocaleString("en"), told(now.anomalies, [...SEVERITIES].reverse()));
     set("Records", sumOf(records).toLocaleString("en"), told(records, ["late", "duplicate", "dead_lettered"]).replace("_", "-"));
-    set("Newest event time", now.watermark_ms === null ? "–" : formatTime(now.watermark_ms, SECOND), "UTC");
+    set("Newest event time, UTC", now.watermark_ms === null ? "–" : formatTime(now.watermark_ms, SECOND));
     if (now.workers > 1) set("Workers", `${now.workers_up} of ${now.workers}`, "answer");
   };
 }
