@@ -28,6 +28,8 @@ First steps:
         "report": "Compare what two replays have left.",
         "warm": "Put a history through the detector, and keep what it leaves for new streams to begin with.",
         "serve": "Score the records of Kafka topics as they come.",
+        "top": "Show live in a terminal how the service is.",
+        "tail": "Follow anomalies as they are committed.",
         "check": "See whether everything is there that `driftline serve` needs.",
         "produce": "Send recorded or made-up points to a topic, to try things out.",
         "evaluate": "Measure the detector on labelled streams.",

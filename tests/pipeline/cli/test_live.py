@@ -1,0 +1,194 @@
+"""The live page, `driftline top` and `driftline tail` over a running service and a real broker."""
+
+import json
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+
+from pipeline.cli import run
+from tests.browser import browser
+from tests.chaos.service import Names, Serving, driftline, write_config
+from tests.kafka_broker import create_topic, send
+
+pytestmark = pytest.mark.kafka
+KEYS = ("pump-0", "pump-1", "fan-2", "fan-3")
+POINTS = 300
+START_MS = 1_790_000_000_000
+
+
+def _point(number: int, value: float) -> bytes:
+    return json.dumps({"time": START_MS + number * 60_000, "value": value}).encode()
+
+
+class Live:
+    """Two workers over two partitions that have seen a quiet past; paths of its configuration bear a mark.
+
+    Attributes:
+        mark: part of every path, which no answer may hold.
+    """
+
+    mark = "confidential-place"
+
+    def __init__(self, bootstrap: str, directory: Path) -> None:
+        self.bootstrap = bootstrap
+        topic = f"in-{uuid.uuid4().hex[:8]}"
+        create_topic(bootstrap, topic, 2)
+        self.names = Names.of(f"run-{topic}", topic)
+        folder = directory / self.mark
+        folder.mkdir()
+        self.config = write_config(
+            folder / "c.toml", bootstrap, self.names,
+            state={"store": (folder / "state").as_uri()}, models={"registry": str(folder / "models")},
+        )  # fmt: skip
+        rng = np.random.default_rng(7)
+        self.next = POINTS
+        past = [
+            (number % 2, key.encode(), _point(at, round(float(np.sin(at / 8) + rng.normal(0, 0.1)), 6)))
+            for at in range(POINTS)
+            for number, key in enumerate(KEYS)
+        ]
+        send(bootstrap, topic, past)
+        self.service = Serving(self.config, folder / "log", "--workers", "2")
+        self.service.wait_until_ready(120)
+        self.service.wait_for(lambda: sum(self.get("overview")["records"].values()) == len(past))
+
+    def get(self, path: str) -> Any:
+        """What the API tells."""
+        status, body = self.service.get(f"/api/v1/{path}")
+        assert status == 200, body
+        return json.loads(body)
+
+    def fault(self, odd: str = "fan-2") -> None:
+        """A value far out in one key, and ordinary ones in the others."""
+        points = [(number % 2, key.encode(), _point(self.next, 50.0 if key == odd else 0.0))
+                  for number, key in enumerate(KEYS)]  # fmt: skip
+        self.next += 1
+        send(self.bootstrap, self.names.input, points)
+
+    def anomalies(self) -> KafkaConsumer:
+        """A reader of what is committed from now on."""
+        consumer = KafkaConsumer(bootstrap_servers=self.bootstrap, isolation_level="read_committed")
+        places = [TopicPartition(self.names.anomalies, number) for number in range(2)]
+        consumer.assign(places)
+        consumer.seek_to_end(*places)
+        for place in places:
+            consumer.position(place)
+        return consumer
+
+
+@pytest.fixture(scope="module")
+def live(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """For all tests."""
+    made = Live(bootstrap, tmp_path_factory.mktemp("live"))
+    yield made
+    made.service.kill()
+
+
+@pytest.mark.browser
+def test_an_anomaly_is_on_the_page_two_seconds_after_its_commit(live: Live, tmp_path: Path, chromium: str) -> None:
+    """A fault that comes while the page is open is on it by itself, with its reason and a plot, within two seconds."""
+    consumer = live.anomalies()
+    with browser(chromium, tmp_path) as page:
+        page.open_url(f"http://127.0.0.1:{live.service.port()}/")
+        page.wait_for("document.getElementById('tiles').textContent.includes('2 of 2')")
+        live.fault()
+        committed: list[float] = []
+        while not committed:
+            committed += [
+                time.monotonic()
+                for part in consumer.poll(timeout_ms=20).values()
+                for one in part
+                if json.loads(one.value)["key"] == "fan-2"
+            ]
+        page.wait_for("document.querySelector('#events li')?.textContent.includes('fan-2')")
+        assert time.monotonic() - committed[0] < 2.0
+        page.click("#events li button")
+        page.wait_for("!document.getElementById('lane').hidden && !document.getElementById('why').hidden")
+        assert "highest" in page.run("document.getElementById('why-reason').textContent")
+        assert page.errors == []
+    consumer.close()
+
+
+def test_workers_are_one_in_the_api(live: Live) -> None:
+    """Keys, points and partitions of both are there, whoever holds them."""
+    assert sorted(live.get("keys?limit=9")["keys"]) == sorted(KEYS)
+    for key in KEYS:
+        (lane,) = live.get(f"history?key={key}&limit=5000")["lanes"]
+        assert len(lane["points"]["value"]) == lane["now"]["points"] == live.next
+    now = live.get("overview")
+    assert [one["partition"] for one in now["partitions"]] == [0, 1]
+    assert {one["worker"] for one in now["partitions"]} <= {0, 1}
+    assert (now["ready"], now["workers_up"], now["keys"]) == (True, 2, 4)
+
+
+def test_nothing_leaks(live: Live) -> None:
+    """No answer holds a path of the configuration, nor anything of the environment that is set for the service."""
+    live.fault()
+    live.service.wait_for(lambda: live.get("anomalies")["anomalies"])
+    (first, *_) = live.get("anomalies")["anomalies"]
+    secrets = [live.mark, str(live.config.parents[2]), str(Path.home()), str(Path.cwd())]
+    for path in ("overview", "anomalies?limit=1000", "keys", "history?key=fan-2", "models", "openapi.json", "nothing",
+                 f"anomaly?id={first['id']}", "history", "anomalies?limit=x"):  # fmt: skip
+        _, body = live.service.get(f"/api/v1/{path}")
+        assert not [one for one in secrets if one in body], path
+    assert live.get("models")["followed"] is False
+
+
+def test_tail_shows_what_is_committed(live: Live, capfd: pytest.CaptureFixture[str]) -> None:
+    """The newest that match, in words or as they are in the topic; and those that come, until it is ended."""
+    live.fault()
+    live.service.wait_for(lambda: live.get("anomalies?key=fan-2")["anomalies"])
+    config = ["--config", str(live.config)]
+    assert run(["tail", *config, "--no-follow", "--key", "fan-*", "--event", "opened", "--last", "1"]) == 0
+    line, reason = capfd.readouterr().out.splitlines()
+    assert "opened" in line
+    assert "fan-2 · value  50, expected" in line
+    assert reason.startswith("    ")
+    assert run(["tail", *config, "--no-follow", "--json", "--last", "100"]) == 0
+    told = [json.loads(one) for one in capfd.readouterr().out.splitlines()]
+    assert {one["id"] for one in told} >= {one["id"] for one in live.get("anomalies?key=fan-2")["anomalies"]}
+    assert run(["tail", *config, "--no-follow", "--key", "none*"]) == 0
+    assert run(["tail", *config, "--no-follow", "--from", "2099-01-01"]) == 0
+    assert run(["tail", *config, "--no-follow", "--last", "0"]) == 0
+    assert capfd.readouterr().out == ""
+    follower = subprocess.Popen(driftline("tail", *config, "--last", "0", "--json"), stdout=subprocess.PIPE)
+    assert follower.stdout is not None
+    lines: list[bytes] = []
+    reader = threading.Thread(target=lambda: lines.append(follower.stdout.readline()))  # type: ignore[union-attr]
+    reader.start()
+    time.sleep(2.0)  # until it follows
+    live.fault("pump-1")
+    reader.join(30)
+    follower.send_signal(2)
+    assert follower.wait(20) == 130
+    follower.stdout.close()
+    assert json.loads(lines[0])["key"] == "pump-1"
+
+
+def test_top_shows_how_it_is(live: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    """Off a terminal once: state, figures, partitions and newest anomalies."""
+    assert run(["top", "--url", f"http://127.0.0.1:{live.service.port()}/"]) == 0
+    told = capsys.readouterr().out
+    assert "ready" in told
+    assert "2 of 2 workers" in told
+    assert f"{live.names.input}/0" in told
+    assert "fan-2 · value" in told
+
+
+def test_topics_that_are_not_there_are_told(live: Live, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A topic of no anomalies is one line of what was found and what to do."""
+    config = write_config(tmp_path / "c.toml", live.bootstrap, live.names,
+                          output={"anomalies": f"{live.names.anomalies}x"})  # fmt: skip
+    assert run(["tail", "--config", str(config)]) == 2
+    assert (
+        f"expected the topic of anomalies that `driftline serve` writes; did you mean '{live.names.anomalies}'?"
+        in capsys.readouterr().err
+    )

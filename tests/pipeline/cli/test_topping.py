@@ -1,0 +1,67 @@
+"""`driftline top` and the lines of `driftline tail`, without a broker."""
+
+import pytest
+
+from pipeline.cli import run
+from pipeline.cli.tailing import Choice, Told, describe
+from tests.pipeline.adapters.live.samples import PLACE, fleet_batches, served
+from tests.pipeline.adapters.live.samples import Told as ToldView
+
+
+def test_top_of_a_view(capsys: pytest.CaptureFixture[str]) -> None:
+    """Figures are those of the API, and keys cannot make the terminal do anything."""
+    told = ToldView()
+    for batch in fleet_batches(16):
+        batch.key_names[0] = "odd\x1b[31m"
+        told.process(batch)
+        told.commit()
+        told.round()
+    told.health.set_unready("restoring in/0")
+    with served(told.view, told) as port:
+        assert run(["top", "--url", f"http://127.0.0.1:{port}", "--once"]) == 0
+    shown = capsys.readouterr().out
+    now = told.view.overview()
+    assert "not ready: restoring in/0" in shown
+    assert f"{now.lanes['provisional']} provisional" in shown
+    assert f"Behind {now.lag_records}" in shown
+    assert f"{PLACE.topic}/{PLACE.partition}" in shown
+    assert "\x1b[31m" not in shown
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("http://127.0.0.1:9", "found no answer"),
+        ("file:///etc/passwd", "found 'file:"),
+        ("http://[", "found no answer"),
+    ],
+)
+def test_top_without_an_answer(url: str, found: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line that says what was found, and that --url names another address."""
+    assert run(["top", "--url", url]) != 0
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert found in told
+    assert "--url" in told
+
+
+def test_lines_of_tail() -> None:
+    """When, how severe, what, where, and why; nothing that a terminal would obey."""
+    one = Told(
+        "opened", "point", "pump\x1b[2J", "value", "2026-11-26T08:00:01.5Z", "high", "lowest remembered", 0.0, 14.27
+    )
+    first, second = describe(one).splitlines()
+    assert first == "2026-11-26 08:00:01  high      opened    pump?[2J · value  0, expected 14.3"
+    assert second == "    lowest remembered"
+    joint = Told("closed", "level_shift", "pump", "*", "2026-11-26T08:00:01Z", "low")
+    assert describe(joint) == "2026-11-26 08:00:01  low       closed   level shift  pump · all fields together"
+    assert "\x1b[" in describe(joint, colour=True)
+
+
+def test_what_tail_chooses() -> None:
+    """By pattern of the key, least severity and kind of event."""
+    one = Told("opened", "point", "pump-1", "value", "", "medium")
+    assert Choice().takes(one)
+    assert Choice("pump-*", "medium", "opened").takes(one)
+    assert not any(choice.takes(one) for choice in (Choice("fan-*"), Choice(None, "high"), Choice(event="closed")))
+    assert not Choice().takes(Told("opened", "point", "a", "b", "", "none"))
