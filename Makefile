@@ -23,10 +23,10 @@ TORCH := $(DONE)/torch-$(call fingerprint,pyproject.toml requirements/test.txt)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check format bench chaos soak broker manifests lock clean distclean browser kafka
+.PHONY: help demo test check format bench chaos soak broker manifests screenshots lock clean distclean browser kafka
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: $(RUNTIME) $(PACKAGE) ## replay a real stream and a fleet of 200 with labelled faults, and write the reports
 	@$(BIN)/driftline demo
@@ -62,6 +62,9 @@ soak: $(RUNTIME) $(PACKAGE) $(TOOLS) ## serve two million records through fifty 
 
 manifests: $(RUNTIME) $(PACKAGE) $(TOOLS) ## write the rules of Prometheus anew for its operator on Kubernetes
 	@$(BIN)/python -m tests.deploy.rendering
+
+screenshots: $(RUNTIME) $(PACKAGE) $(TOOLS) browser kafka ## make the screenshots of the live page anew (docs/images)
+	@$(BIN)/python -m tests.screenshots
 
 lock: | $(BIN)/python ## write the lock files anew (LOCK_ARGS=--upgrade takes newer versions)
 	$(BIN)/python -m venv .make/lock

@@ -1,8 +1,9 @@
 """Anomalies from their topic, a line or two each."""
 
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -67,16 +68,29 @@ def tail(config: Config, choice: Choice, *, last: int, from_us: int | None, foll
         from_us: instead, from when on; microseconds since 1970-01-01 UTC.
     """
     colour = sys.stdout.isatty()
-    with suppress(KeyboardInterrupt), TopicFollower(settings_from(config.kafka), config.output.anomalies) as topic:
-        if from_us is None:
-            _show(_newest(topic, choice, last), as_json=as_json, colour=colour)
-        else:
-            topic.skip_to(from_us)
-        for messages in topic.come():
-            _show(_chosen(messages, choice), as_json=as_json, colour=colour)
-            if not follow and topic.is_caught_up:
-                return 0
-    return INTERRUPTED
+    try:
+        with hearing_ctrl_c(), TopicFollower(settings_from(config.kafka), config.output.anomalies) as topic:
+            if from_us is None:
+                _show(_newest(topic, choice, last), as_json=as_json, colour=colour)
+            else:
+                topic.skip_to(from_us)
+            for messages in topic.come():
+                _show(_chosen(messages, choice), as_json=as_json, colour=colour)
+                if not follow and topic.is_caught_up:
+                    break
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+@contextmanager
+def hearing_ctrl_c() -> Iterator[None]:
+    """Within the block SIGINT raises `KeyboardInterrupt`, where this was started in the background too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _newest(topic: TopicFollower, choice: Choice, last: int) -> list[tuple[Told, bytes]]:

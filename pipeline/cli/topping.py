@@ -4,7 +4,6 @@ import http.client
 import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,7 +15,7 @@ from rich.text import Text
 
 from pipeline.adapters.live.api import BASE
 from pipeline.adapters.live.model import AnomalyBrief, AnomalyList, Overview, PartitionState
-from pipeline.cli.tailing import INTERRUPTED, printable
+from pipeline.cli.tailing import INTERRUPTED, hearing_ctrl_c, printable
 from pipeline.errors import ConfigError, DriftlineError
 from pipeline.records import JOINT
 from pipeline.wording import brief, counted, duration, whole
@@ -72,16 +71,18 @@ def top(service: Service, console: Console, *, interval_s: float, once: bool) ->
     if once:
         console.print(shown)
         return 0
-    with suppress(KeyboardInterrupt), Live(shown, console=console, screen=True, auto_refresh=False) as live:
-        live.refresh()
-        while True:
-            time.sleep(interval_s)
-            try:
-                shown = _look(service, console)
-            except DriftlineError as exc:
-                shown = Group(Text(str(exc), style="bold red"), Text("asking again ..."))
-            live.update(shown, refresh=True)
-    return INTERRUPTED
+    try:
+        with hearing_ctrl_c(), Live(shown, console=console, screen=True, auto_refresh=False) as live:
+            live.refresh()
+            while True:
+                time.sleep(interval_s)
+                try:
+                    shown = _look(service, console)
+                except DriftlineError as exc:
+                    shown = Group(Text(str(exc), style="bold red"), Text("asking again ..."))
+                live.update(shown, refresh=True)
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def _look(service: Service, console: Console) -> Group:

@@ -18,6 +18,7 @@ from tests.benchmarks import (
     engine,
     fields,
     joint,
+    live,
     poisoned,
     segments,
     service,
@@ -160,10 +161,18 @@ def _poisoned_tables(figures: dict[str, Any]) -> list[Table]:
     return [table]
 
 
+def _live_tables(figures: dict[str, Any]) -> list[Table]:
+    table = Table("live page", "messages/s", "processor, us a message, by round", title="What the live page costs")
+    for side, rate in figures["messages_per_s"].items():
+        table.add_row(side, f"{rate:,}", ", ".join(map(str, figures["us_per_message"][side])))
+    table.add_row("more", "", f"{figures['more_time']:.1%}, expected at most {figures['at_most']:.0%}")
+    return [table]
+
+
 BENCHMARKS: dict[str, Any] = {
     "engine": engine, "decoding": decoding, "service": service, "ablation": ablation, "segments": segments,
     "calibration": calibration, "cold_start": cold_start, "fields": fields, "joint": joint,
-    "training": training, "poisoned": poisoned,
+    "training": training, "poisoned": poisoned, "live": live,
 }  # fmt: skip
 TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "engine": _engine_tables,
@@ -177,6 +186,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "joint": _joint_tables,
     "training": _training_tables,
     "poisoned": _poisoned_tables,
+    "live": _live_tables,
 }
 
 

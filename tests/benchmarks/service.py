@@ -44,7 +44,7 @@ def run() -> dict[str, Any]:
 
 def _rounds(bootstrap: str, directory: Path) -> dict[str, Any]:
     create_topic(bootstrap, "metrics", PARTITIONS)
-    send(bootstrap, "metrics", _records(), compression_type="lz4")
+    send(bootstrap, "metrics", records(MESSAGES), compression_type="lz4")
     bare: list[float] = []
     service: list[float] = []
     flagged = 0.0
@@ -79,13 +79,13 @@ def shortfalls(figures: dict[str, Any]) -> list[str]:
     return [f"driftline serve at {figures['ratio']} of a bare loop, expected {figures['at_least']}"]
 
 
-def _records() -> Iterator[tuple[int, bytes, bytes]]:
-    """Noisy waves, with a fault in one point of fifty."""
+def records(count: int) -> Iterator[tuple[int, bytes, bytes]]:
+    """So many points of noisy waves, with a fault in one of fifty."""
     dice = np.random.default_rng(11)
     phase = dice.uniform(0, 2 * np.pi, KEYS)
-    noise = dice.normal(0, 0.1, MESSAGES)
-    faults = np.where(dice.random(MESSAGES) < 1 / 50, dice.uniform(3, 12, MESSAGES), 0.0)
-    for at in range(MESSAGES):
+    noise = dice.normal(0, 0.1, count)
+    faults = np.where(dice.random(count) < 1 / 50, dice.uniform(3, 12, count), 0.0)
+    for at in range(count):
         n, key = divmod(at, KEYS)
         value = 20 + np.sin(phase[key] + n / 8) + noise[at] + (faults[at] if n > 150 else 0.0)
         content = json.dumps({"time": _START_MS + n * _INTERVAL_MS, "value": round(float(value), 4)})

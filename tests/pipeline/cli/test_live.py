@@ -1,6 +1,7 @@
 """The live page, `driftline top` and `driftline tail` over a running service and a real broker."""
 
 import json
+import signal
 import subprocess
 import threading
 import time
@@ -167,7 +168,7 @@ def test_tail_shows_what_is_committed(live: Live, capfd: pytest.CaptureFixture[s
     time.sleep(2.0)  # until it follows
     live.fault("pump-1")
     reader.join(30)
-    follower.send_signal(2)
+    follower.send_signal(signal.SIGINT)
     assert follower.wait(20) == 130
     follower.stdout.close()
     assert json.loads(lines[0])["key"] == "pump-1"
