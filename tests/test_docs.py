@@ -94,7 +94,8 @@ def test_every_command_shown_exists(line: str) -> None:
     while isinstance(command, click.Group) and arguments:
         command = command.get_command(click.Context(command), arguments.pop(0))
     assert command is not None
-    known = {option for parameter in command.get_params(click.Context(command)) for option in parameter.opts}
+    parameters = command.get_params(click.Context(command))
+    known = {option for one in parameters for option in (*one.opts, *one.secondary_opts)}
     given = {argument.partition("=")[0] for argument in arguments if argument.startswith("--")}
     assert given <= known
 

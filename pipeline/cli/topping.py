@@ -22,6 +22,7 @@ from pipeline.wording import brief, counted, duration, whole
 
 T = TypeVar("T")
 _ANSWER_S = 10.0
+_MISDIRECTED = 421
 _BARS = "▁▂▃▄▅▆▇█"
 _PHASES = {"live": "live", "provisional": "provisional", "warming": "warming up", "stale": "silent"}
 _STYLES = {"low": "yellow", "medium": "dark_orange", "high": "bold red", "critical": "bold magenta"}
@@ -52,8 +53,9 @@ class Service:
             with urllib.request.urlopen(where, timeout=_ANSWER_S) as answer:  # noqa: S310  of http alone
                 return msgspec.json.decode(answer.read(), type=kind)
         except urllib.error.HTTPError as exc:
+            hint = ": list this name in its [http] hosts" if exc.code == _MISDIRECTED else ""
             raise DriftlineError(
-                f"{where}: found the answer {exc.code}; expected that of a running `driftline serve` with [http] live"
+                f"{where}: found the answer {exc.code}; expected that of `driftline serve` with [http] live{hint}"
             ) from exc
         except (OSError, http.client.HTTPException, ValueError) as exc:
             raise DriftlineError(

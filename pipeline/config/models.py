@@ -433,8 +433,8 @@ class HttpSection(Section):
     live: bool = Field(default=True, description="Whether the live page and the API are there.")
     hosts: Names | None = Field(
         default=None,
-        description="Further names by which the page may be asked for. On loopback no others but those of this host "
-        "are; elsewhere any is, until some are listed.",
+        description="Names by which it may be asked besides localhost and addresses. On loopback there are no others; "
+        "elsewhere any is good, until some are listed.",
         examples=[["driftline.example.com"]],
     )
     history: Size = Field(

@@ -3,6 +3,8 @@
 Each side is a process of its own, started afresh in every round, over the same topic of a real broker. The one who
 looks asks as the page does, every second, and follows one key; it draws nothing, as a browser is on another machine.
 Beside messages per second it tells the processor's time per message, which other load on the machine hardly moves.
+What the page takes is the time that it adds, as a share of a processor: so much of its throughput a process loses that
+has one to itself.
 """
 
 import json
@@ -42,9 +44,9 @@ def run() -> dict[str, Any]:
 
 def shortfalls(figures: dict[str, Any]) -> list[str]:
     """What the figures fall short of."""
-    if figures["more_time"] <= figures["at_most"]:
+    if figures["share"] <= figures["at_most"]:
         return []
-    return [f"the live page takes {figures['more_time']:.1%} of the time, expected {figures['at_most']:.0%} at most"]
+    return [f"the live page takes {figures['share']:.1%} of a processor, expected {figures['at_most']:.0%} at most"]
 
 
 def _rounds(bootstrap: str, directory: Path) -> dict[str, Any]:
@@ -56,7 +58,10 @@ def _rounds(bootstrap: str, directory: Path) -> dict[str, Any]:
             figures = _serve(bootstrap, directory / f"{number}-{live}", live=live)
             if number >= 0:
                 took[live].append(figures)
-    more = [with_it[1] / without[1] - 1 for without, with_it in zip(took[False], took[True], strict=True)]
+    # what is added by a message, times messages in a second
+    more = [
+        (with_it[1] - without[1]) * with_it[0] / 1e6 for without, with_it in zip(took[False], took[True], strict=True)
+    ]
     return {
         "messages_per_s": {
             "without": round(median(one[0] for one in took[False])),
@@ -66,8 +71,8 @@ def _rounds(bootstrap: str, directory: Path) -> dict[str, Any]:
             "without": [round(one[1], 2) for one in took[False]],
             "with, looked at": [round(one[1], 2) for one in took[True]],
         },
-        "more_time": round(median(more), 4),
-        "more_time_by_round": [round(one, 4) for one in more],
+        "share": round(median(more), 4),
+        "share_by_round": [round(one, 4) for one in more],
         "at_most": AT_MOST,
         "rounds": ROUNDS,
         "messages": MESSAGES,

@@ -95,6 +95,9 @@ INDIFFERENT = {
     "service.stall_timeout": "9s",
     "http.host": "0.0.0.0",  # noqa: S104  a value, listened on by nobody
     "http.port": 1,
+    "http.live": False,
+    "http.hosts": ["driftline.example.com"],
+    "http.history": 1,
     "log.format": "json",
     "log.level": "debug",
     "log.repeat_interval": "9s",

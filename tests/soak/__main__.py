@@ -44,7 +44,13 @@ def main() -> int:
 def _soak(broker: Broker, directory: Path, records: int, rebalances: int) -> int:
     names = Names.of("soak", "input")
     create_topic(broker.bootstrap, names.input, PARTITIONS)
-    config = write_config(directory / "driftline.toml", broker.bootstrap, names, service={"micro_batch": 5_000})
+    config = write_config(
+        directory / "driftline.toml",
+        broker.bootstrap,
+        names,
+        service={"micro_batch": 5_000},
+        http={"history": "8MiB"},  # full long before the end
+    )
     service = Serving(config, directory / "stays.log")
     samples: list[int] = []
     done = threading.Event()

@@ -46,8 +46,12 @@ class Web:
         self._hosts = hosts
 
     def allows(self, environ: Mapping[str, Any]) -> bool:
-        """Whether a request names a host by which the service may be asked."""
-        return self._hosts is None or host_of(environ.get("HTTP_HOST", "")) in self._hosts
+        """Whether a request names a host by which the service may be asked.
+
+        An address is none that could be made to lead here, and what sends no name is no browser.
+        """
+        name = host_of(environ.get("HTTP_HOST", ""))
+        return self._hosts is None or not name or _is_address(name) or name in self._hosts
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """The answer to a request."""
@@ -78,19 +82,23 @@ def host_of(header: str) -> str:
 
 
 def names_of(host: str, further: Collection[str]) -> Collection[str] | None:
-    """Names by which a service that listens at `host` may be asked; None for any.
+    """Names by which a service that listens at `host` may be asked, besides by addresses; None for any.
 
     Args:
-        further: that are allowed as well; where there are some, these and `host` alone are, wherever it listens.
+        further: that are allowed as well; where there are some, no others are, wherever it listens.
     """
-    try:
-        is_loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = host == "localhost"
+    is_loopback = ipaddress.ip_address(host).is_loopback if _is_address(host) else host == "localhost"
     if not is_loopback and not further:
         return None
-    own = {"localhost", "127.0.0.1", "::1"} if is_loopback else set()
-    return own | {host.lower(), *(one.lower() for one in further)}
+    return {"localhost", host.lower(), *(one.lower() for one in further)}
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _query(text: str, takes: type[msgspec.Struct]) -> msgspec.Struct:
