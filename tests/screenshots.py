@@ -3,20 +3,43 @@
 A real service scores the fleet of the demonstration, faults included, from a broker of its own; a browser looks on.
 """
 
-import subprocess
+import json
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
+from zlib import crc32
 
+from detectors.fleet import make_fleet
 from tests.browser import browser
 from tests.capabilities import find_chromium
 from tests.chaos.service import Names, Serving, write_config
-from tests.kafka_broker import Broker
+from tests.kafka_broker import Broker, create_topic, send
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
-_STREAMS, _POINTS, _RATE = 200, 2000, 4000
-_SHOTS = {"live": (1440, 1060, False), "live-dark": (1440, 1060, True), "live-phone": (390, 844, False)}
+_STREAMS, _POINTS, _PARTITIONS = 120, 1800, 4
+_PAST = 0.7
+"""Part of the stream that is there already; of the rest so many points come in a second:"""
+_RATE = 600
+_SHOTS = {"live": (1440, 1060, False), "live-dark": (1440, 1060, True), "live-phone": (390, 1500, False)}
+_CHOOSE = """
+async () => {
+  const wait = () => new Promise((resolve) => setTimeout(resolve, 100));
+  const severity = document.getElementById("severity");
+  severity.value = "high";
+  severity.dispatchEvent(new Event("change"));
+  for (;;) {
+    await wait();
+    const rows = [...document.querySelectorAll("#events button")];
+    const found = rows.find((one) => /point (opened|worsened)/.test(one.textContent));
+    if (!found || rows.some((one) => !one.querySelector(".high, .critical"))) continue;
+    found.click();
+    return;
+  }
+}
+"""
+"""Shows a grave episode."""
 
 
 def main() -> int:
@@ -46,38 +69,57 @@ def _shoot(bootstrap: str, directory: Path, chromium: str) -> None:
         detector={"profile": "balanced"},
         service={"commit_interval": "1s"},
     )
-    produce = [
-        sys.executable, "-m", "pipeline", "produce", "fleet", "--to", f"kafka://{bootstrap}/metrics",
-        "--partitions", "4", "--streams", str(_STREAMS), "--points", str(_POINTS), "--rate", str(_RATE), "--quiet",
-    ]  # fmt: skip
-    producing = subprocess.Popen(produce, stdout=subprocess.DEVNULL)
+    create_topic(bootstrap, names.input, _PARTITIONS)
+    fleet = make_fleet(7, _STREAMS, _POINTS)
+    records = [
+        (
+            crc32(key.encode()) % _PARTITIONS,
+            key.encode(),
+            json.dumps({"time": time_us // 1000, "value": value}).encode(),
+        )
+        for key, time_us, value in zip(
+            [fleet.key_names[code] for code in fleet.key_codes],
+            fleet.time_us.tolist(),
+            fleet.values.tolist(),
+            strict=True,
+        )
+    ]
+    past = int(_PAST * len(records))
+    send(bootstrap, names.input, records[:past])
     service = Serving(config, directory / "log")
+    ended = threading.Event()
+
+    def trickle() -> None:
+        for at in range(past, len(records), _RATE):
+            send(bootstrap, names.input, records[at : at + _RATE])
+            if ended.wait(1.0):
+                return
+
+    sender = threading.Thread(target=trickle)
     try:
         service.wait_until_ready(120)
-        service.wait_for(lambda: "high" in service.get("/api/v1/anomalies?severity=high&event=opened&limit=1")[1], 300)
-        url = f"http://127.0.0.1:{service.port()}/"
-        time.sleep(5)  # so that there is something to see of the last minutes
+        service.wait_for(lambda: _consumed(service) == past, 300)
+        sender.start()
+        time.sleep(30)  # so that there is something to see of the last minutes
         with browser(chromium, directory / "profile") as page:
             for shot, (width, height, dark) in _SHOTS.items():
-                page.open_url(url, width=width, height=height, dark=dark)
+                page.open_url(f"http://127.0.0.1:{service.port()}/", width=width, height=height, dark=dark)
                 page.wait_for("document.querySelectorAll('#events li').length > 0")
-                page.run(
-                    "(() => { const s = document.getElementById('severity');"
-                    "s.value = 'high'; s.dispatchEvent(new Event('change')); })()"
-                )
-                page.wait_for("document.querySelector('#events .badge')?.textContent.match(/high|critical/)")
-                page.run(
-                    "[...document.querySelectorAll('#events button')]"
-                    ".find((one) => one.textContent.includes('point opened')).click()"
-                )
-                page.wait_for("document.querySelector('#events [aria-pressed=true]') !== null")
-                time.sleep(3)
+                page.run(f"({_CHOOSE})()")
+                page.wait_for("document.querySelector('#events [aria-pressed=true] .badge.high') !== null")
+                page.wait_for("document.querySelector('#why .badge')?.textContent === 'high'")
+                time.sleep(2.5)
                 page.run("scrollTo(0, 0)")
-                page.screenshot(IMAGES / f"{shot}.png", whole=width < 600)
+                page.screenshot(IMAGES / f"{shot}.png")
     finally:
-        producing.kill()
-        producing.wait()
+        ended.set()
+        if sender.ident is not None:
+            sender.join()
         service.kill()
+
+
+def _consumed(service: Serving) -> int:
+    return sum(json.loads(service.get("/api/v1/overview")[1])["records"].values())
 
 
 if __name__ == "__main__":
