@@ -44,11 +44,16 @@ def test_what_is_dropped_is_never_shown() -> None:
         told.process(batch)
     told.observer.commit_failed()
     told.engine = make_engine()
-    for batch in batches[:2]:
+    found = [one.id for batch in batches[:2] for one in told.process(batch).anomalies]
+    told.commit()
+    assert [one.id for one in told.view.anomalies(EVERYTHING).anomalies] == list(reversed(found))
+    for batch in batches[2:5]:
         told.process(batch)
     told.observer.rebalanced("lost", [PLACE])
     told.engine = make_engine()
-    found = [one.id for batch in batches for one in told.process(batch).anomalies]
+    for batch in batches[:2]:
+        told.engine.process(batch)  # done again without output
+    found += [one.id for batch in batches[2:] for one in told.process(batch).anomalies]
     told.commit()
     assert [one.id for one in told.view.anomalies(EVERYTHING).anomalies] == list(reversed(found))
     with looping(told):
@@ -85,6 +90,16 @@ def test_history_is_what_was_said_of_a_lane() -> None:
     ]
     assert lane.now is not None
     assert (lane.now.points, lane.now.phase, lane.now.newest_ms) == (300, "provisional", points.time_ms[-1])
+
+
+def test_points_that_reached_no_lane_are_not_drawn() -> None:
+    """Neither a missing value nor a point that came twice or late is one of the history."""
+    times = 1_700_000_000_000_000 + 60_000_000 * np.array([0, 1, 1, 2, 3, 1])
+    told = Told()
+    told.process(make_batch(["a"] * 6, times, np.array([1.0, 2.0, 2.0, np.nan, 3.0, 4.0])))
+    told.commit()
+    with looping(told):
+        assert _values(told, "a") == [1.0, 2.0, 3.0]
 
 
 def test_memory_is_bounded() -> None:
