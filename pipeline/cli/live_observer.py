@@ -6,6 +6,7 @@ from pipeline.adapters.live.view import LiveView
 from pipeline.engine import Outcome, PartitionEngine
 from pipeline.records import Place, RunIdentity
 from pipeline.service.plan import Standing
+from pipeline.suppression import Marked
 
 
 class LiveObserver:
@@ -39,6 +40,9 @@ class LiveObserver:
     ) -> None:
         """See `Observer`."""
         self._view.processed(place, engine, outcome)
+
+    def suppressed(self, place: Place, marked: Marked) -> None:
+        """See `Observer`; events that are written come with `processed`, marked."""
 
     def dead_lettered(self, reasons: Mapping[str, int]) -> None:
         """See `Observer`."""

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from pipeline.engine import Outcome, PartitionEngine
 from pipeline.records import Place, RunIdentity
 from pipeline.service.plan import Observer, Standing
+from pipeline.suppression import Marked
 
 
 class Observers:
@@ -39,6 +40,11 @@ class Observers:
         """See `Observer`."""
         for one in self._observers:
             one.processed(place, engine, outcome, decode_s=decode_s, scoring_s=scoring_s)
+
+    def suppressed(self, place: Place, marked: Marked) -> None:
+        """See `Observer`."""
+        for one in self._observers:
+            one.suppressed(place, marked)
 
     def dead_lettered(self, reasons: Mapping[str, int]) -> None:
         """See `Observer`."""
