@@ -186,6 +186,10 @@ class Outbox(Protocol):
     def abort(self) -> None:
         """Drop what was sent behind the last commit; does not raise `TransactionError`."""
 
+    @property
+    def aborted(self) -> int:
+        """Transactions so far that were begun and dropped."""
+
     def close(self) -> None:
         """Abort, and let go of the connection."""
 

@@ -84,6 +84,11 @@ class LaneTable:
         """Bytes of the rows in use."""
         return len(self) * self.fields * self._row.itemsize
 
+    @property
+    def budget_bytes(self) -> int:
+        """Bytes of the rows of `max_keys`."""
+        return self.max_keys * self.fields * self._row.itemsize
+
     def used(self) -> Slab:
         """The rows in use, as views."""
         return {name: array[: len(self) * self.fields] for name, array in self.slab.items()}

@@ -1,27 +1,20 @@
 """What the engine shows to Prometheus, counted per batch, never per record; no label takes its values from data."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-import numpy as np
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
+from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from pipeline.accounting import RECORD_DISPOSITIONS, Counts
+from pipeline.accounting import Counts
+from pipeline.catalogue import engine as shown
 from pipeline.errors import ConfigError
-from pipeline.records import Disposition, Phase, Severity
-from pipeline.residuals import BOUNDS, Residuals, no_residuals
+from pipeline.records import Anomaly, Phase
+from pipeline.residuals import Residuals, no_residuals
 
-PREFIX = "driftline"
-PROBLEM_REASONS = (
-    "bad_key", "bad_time", "empty", "malformed", "missing", "non_finite", "not_a_number", "too_large",
-    "too_many_points",
-)  # fmt: skip
-"""Reasons shown as 0 before they occur; another one is shown once it has."""
-EPISODE_EVENTS = ("opened", "worsened", "closed")
-
-_BATCH_RECORDS = (1, 10, 100, 1_000, 10_000, 100_000)
-_SCORING_SECONDS = (1e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 1e-1, 2.5e-1, 5e-1, 1.0, 2.5)
+_EXEMPLAR_LENGTH = 128
+"""Characters that OpenMetrics allows for names and values of an exemplar's labels together."""
+_ID = "anomaly_id"
 
 
 class EngineMetrics:
@@ -32,48 +25,28 @@ class EngineMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(name: str, text: str, label: str = "", values: Iterable[str] = ()) -> Counter:
-            made = Counter(name, text, [label] if label else [], namespace=PREFIX, registry=registry)
-            for value in values:
-                made.labels(value)  # shown as 0 from the start, so that a rate sees the first increase
-            return made
-
-        def gauge(name: str, text: str) -> Gauge:
-            return Gauge(name, text, namespace=PREFIX, registry=registry)
-
-        self._consumed = counter("records_consumed", "Records taken from the source.")
-        self._records = counter(
-            "records", "Records by what became of them.", "disposition", _labels(RECORD_DISPOSITIONS)
-        )
-        self._points = counter("points", "Points by what became of them.", "disposition", _labels(Disposition))
-        self._problems = counter("problems", "Unusable values and records.", "reason", PROBLEM_REASONS)
-        self._gaps = counter("gaps", "Points that came after a gap in their lane.")
-        self._anomalies = counter(
-            "anomalies", "Points flagged as anomalous.", "severity", _labels(set(Severity) - {Severity.NONE})
-        )
-        self._events = counter("episode_events", "Events of episodes.", "event", EPISODE_EVENTS)
-        self._evictions = counter("evictions", "Keys whose state was moved out of memory for want of room.")
-        self._returns = counter("returns", "Evicted keys whose state was brought back.")
-        self._lanes = Gauge("lanes", "Lanes in memory by phase.", ["phase"], namespace=PREFIX, registry=registry)
-        for phase in _labels(Phase):
-            self._lanes.labels(phase)
-        self._open_episodes = gauge("episodes_open", "Episodes that are open.")
-        self._state_bytes = gauge("state_bytes", "State of the lanes in memory.")
-        self._watermark = gauge("watermark_timestamp_seconds", "Newest event time accepted.")
-        self._last_record = gauge("last_record_timestamp_seconds", "Time at which a record was last processed.")
-        self._batch_records = Histogram(
-            "batch_records", "Records per micro-batch.", namespace=PREFIX, registry=registry, buckets=_BATCH_RECORDS
-        )
-        self._scoring_seconds = Histogram(
-            "scoring_seconds",
-            "Time a micro-batch spent in the engine.",
-            namespace=PREFIX,
-            registry=registry,
-            buckets=_SCORING_SECONDS,
-        )
+        self._consumed = shown.RECORDS_CONSUMED.counter(registry)
+        self._records = shown.RECORDS.counter(registry)
+        self._points = shown.POINTS.counter(registry)
+        self._problems = shown.PROBLEMS.counter(registry)
+        self._gaps = shown.GAPS.counter(registry)
+        self._anomalies = shown.ANOMALIES.counter(registry)
+        self._events = shown.EPISODE_EVENTS.counter(registry)
+        self._opened = shown.ALARMS_OPENED.counter(registry)
+        self._expected = shown.ALARMS_EXPECTED.counter(registry)
+        self._evictions = shown.EVICTIONS.counter(registry)
+        self._returns = shown.RETURNS.counter(registry)
+        self._lanes = shown.LANES.gauge(registry)
+        self._open_episodes = shown.EPISODES_OPEN.gauge(registry)
+        self._state_bytes = shown.STATE_BYTES.gauge(registry)
+        self._state_budget = shown.STATE_BUDGET.gauge(registry)
+        self._watermark = shown.WATERMARK.gauge(registry)
+        self._last_record = shown.LAST_RECORD.gauge(registry)
+        self._batch_records = shown.BATCH_RECORDS.histogram(registry)
+        self._scoring_seconds = shown.SCORING_SECONDS.histogram(registry)
         self._residuals = ResidualHistogram(registry)
-        self._build = Info("build", "Version of Driftline.", namespace=PREFIX, registry=registry)
-        self._bundle = Info("bundle", "Bundle and profile in service.", namespace=PREFIX, registry=registry)
+        self._build = shown.BUILD.info(registry)
+        self._bundle = shown.BUNDLE.info(registry)
 
     def name_build(self, version: str) -> None:
         """Show which Driftline this is."""
@@ -83,11 +56,19 @@ class EngineMetrics:
         """Show which bundle and profile score from now on."""
         self._bundle.info({"bundle": bundle, "profile": profile})
 
-    def count_batch(self, counts: Counts, residuals: Residuals, *, scoring_s: float, now_s: float) -> None:
+    def count_batch(
+        self,
+        counts: Counts,
+        residuals: Residuals,
+        anomalies: Sequence[Anomaly] = (),
+        *,
+        scoring_s: float,
+        now_s: float,
+    ) -> None:
         """Add what came of one micro-batch.
 
         Args:
-            counts, residuals: of this batch alone.
+            counts, residuals, anomalies: of this batch alone.
             scoring_s: time it spent in the engine.
             now_s: wall-clock time, in seconds since 1970-01-01 UTC.
         """
@@ -97,34 +78,55 @@ class EngineMetrics:
             (self._records, counts.records),
             (self._points, counts.points),
             (self._problems, counts.problems),
-            (self._anomalies, counts.flagged),
-            (self._events, counts.events),
         ):
             for label, count in by_label.items():
                 metric.labels(label).inc(count)
+        alarms = [one for one in anomalies if one.event == "opened" and one.kind != "silence"]
+        self._opened.inc(len(alarms), exemplar_of(alarms[-1]) if alarms else None)
+        by_event = {one.event: one for one in anomalies}
+        by_severity = {one.severity: one for one in anomalies if one.event != "closed"}
+        for metric, by_label, latest in (
+            (self._anomalies, counts.flagged, by_severity),
+            (self._events, counts.events, by_event),
+        ):
+            for label, count in by_label.items():
+                metric.labels(label).inc(count, exemplar_of(latest[label]) if label in latest else None)
         self._residuals.add(residuals)
         self._batch_records.observe(counts.consumed)
         self._scoring_seconds.observe(scoring_s)
         self._last_record.set(now_s)
+
+    def expect_alarms(self, count: float) -> None:
+        """Add alarms that the risk allows on what was scored since the last call."""
+        self._expected.inc(count)
 
     def count_moves(self, *, evictions: int, returns: int) -> None:
         """Add keys that were evicted, and that were brought back, since the last call."""
         self._evictions.inc(evictions)
         self._returns.inc(returns)
 
-    def set_state(self, *, lanes: Mapping[Phase, int], open_episodes: int, state_bytes: int, watermark_us: int) -> None:
+    def set_state(
+        self,
+        *,
+        lanes: Mapping[Phase, int],
+        open_episodes: int,
+        state_bytes: int,
+        state_budget_bytes: int,
+        watermark_us: int,
+    ) -> None:
         """Show how things stand behind a micro-batch.
 
         Args:
             lanes: in memory, by phase; 0 for the phases left out.
             open_episodes: over all lanes in memory.
-            state_bytes: of the lanes in memory.
+            state_bytes, state_budget_bytes: of the lanes in memory, and what they may take.
             watermark_us: newest event time accepted.
         """
         for phase in Phase:
             self._lanes.labels(phase.name.lower()).set(lanes.get(phase, 0))
         self._open_episodes.set(open_episodes)
         self._state_bytes.set(state_bytes)
+        self._state_budget.set(state_budget_bytes)
         self._watermark.set(watermark_us / 1e6)
 
 
@@ -141,12 +143,21 @@ class ResidualHistogram(Collector):
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """The histogram as it stands."""
-        counted = np.cumsum(self._sum.buckets).tolist()
-        name = f"{PREFIX}_residual_ratio"
-        told = HistogramMetricFamily(name, "One-step residuals in standard deviations of their lanes.")
-        buckets = [(str(bound), count) for bound, count in zip((*BOUNDS, "+Inf"), counted, strict=True)]
-        told.add_metric([], buckets, self._sum.total)
+        told = shown.RESIDUAL_RATIO.histogram_family()
+        told.add_metric([], shown.RESIDUAL_RATIO.told_buckets(self._sum.buckets.tolist()), self._sum.total)
         yield told
+
+    def describe(self) -> list[HistogramMetricFamily]:
+        """Its name, so that no other metric takes it."""
+        return [shown.RESIDUAL_RATIO.histogram_family()]
+
+
+def exemplar_of(anomaly: Anomaly) -> dict[str, str]:
+    """What leads from a count to the record of an anomaly: its id, or where that is too long the place it is of."""
+    if len(_ID) + len(anomaly.id) <= _EXEMPLAR_LENGTH:
+        return {_ID: anomaly.id}
+    place = {"position": str(anomaly.position), "time": anomaly.time}
+    return place if sum(len(name) + len(text) for name, text in place.items()) <= _EXEMPLAR_LENGTH else {}
 
 
 def serve_metrics(registry: CollectorRegistry, port: int, host: str = "127.0.0.1") -> tuple[int, Callable[[], None]]:
@@ -174,7 +185,3 @@ def serve_metrics(registry: CollectorRegistry, port: int, host: str = "127.0.0.1
         thread.join()
 
     return server.server_port, stop
-
-
-def _labels(members: Iterable[Disposition | Phase | Severity]) -> list[str]:
-    return [member.name.lower() for member in members]

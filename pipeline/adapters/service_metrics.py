@@ -6,22 +6,11 @@ Labels by topic and partition are bounded by what this member holds, and go with
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
+from pipeline.catalogue import service as shown
 from pipeline.records import Place
-
-PREFIX = "driftline"
-REBALANCES = ("assigned", "revoked", "lost")
-STATUSES = ("assigned", "restoring", "catching_up", "swapping", "live")
-OTHER = "other"
-DEAD_LETTER_REASONS = (
-    "bad_key", "bad_time", "empty", "malformed", "missing", "not_a_number", "too_large", "too_many_points", OTHER,
-)  # fmt: skip
-"""Values of the label; a reason that is none of them counts as the last."""
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_PLACE = ("topic", "partition")
 
 
 class Held(NamedTuple):
@@ -47,49 +36,42 @@ class ServiceMetrics(Collector):
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(name: str, text: str, label: str = "", values: Iterable[str] = ()) -> Counter:
-            made = Counter(name, text, [label] if label else [], namespace=PREFIX, registry=registry)
-            for value in values:
-                made.labels(value)
-            return made
-
-        def gauge(name: str, text: str) -> Gauge:
-            return Gauge(name, text, namespace=PREFIX, registry=registry)
-
-        def seconds(name: str, text: str) -> Histogram:
-            return Histogram(name, text, namespace=PREFIX, registry=registry, buckets=_SECONDS)
-
-        self.fetched = counter("messages_fetched", "Messages that came from Kafka, those done again included.")
-        self.commits = counter("commits", "Transactions committed.")
-        self.commit_failures = counter("commit_failures", "Transactions that failed and were done again.")
-        self.commit_seconds = seconds("commit_seconds", "Time that a commit took.")
-        self.last_commit = gauge("last_commit_timestamp_seconds", "Time of the newest commit.")
-        self.decode_seconds = seconds("decode_seconds", "Time that decoding a chunk of messages took.")
-        self.snapshots = counter("snapshots", "Snapshots completed.")
-        self.swaps = counter("swaps", "Partitions whose state went over to another configuration or bundle.")
-        self.rollbacks = counter("rollbacks", "Bundles that this process asked to go back from.")
-        self.probation = gauge("bundle_probation", "Whether a newer bundle is being compared with the one before.")
-        self.restore_seconds = seconds("restore_seconds", "Time that reading the state of a partition took.")
-        self.rebalances = counter("rebalances", "Changes of this member's partitions.", "kind", REBALANCES)
-        self.dead_letters = counter("dead_letters", "Messages sent to the dead letters.", "reason", DEAD_LETTER_REASONS)
-        self.lost_records = counter("lost_records", "Records deleted before they were read.")
-        self.stalled = gauge("stalled_partitions", "Partitions whose lag grows while their position stands still.")
-        self.reloads = counter("config_reloads", "Configurations read again.", "result", ("accepted", "rejected"))
-        self._partitions = Gauge("partitions", "Partitions held.", ["status"], namespace=PREFIX, registry=registry)
-        for status in STATUSES:
-            self._partitions.labels(status)
+        self.fetched = shown.MESSAGES_FETCHED.counter(registry)
+        self.stage_in = shown.STAGE_IN.counter(registry)
+        self.stage_out = shown.STAGE_OUT.counter(registry)
+        self.in_progress = shown.STAGE_IN_PROGRESS.gauge(registry)
+        self.decode_seconds = shown.DECODE_SECONDS.histogram(registry)
+        self.commits = shown.COMMITS.counter(registry)
+        self.commit_failures = shown.COMMIT_FAILURES.counter(registry)
+        self.aborted = shown.TRANSACTIONS_ABORTED.counter(registry)
+        self.commit_seconds = shown.COMMIT_SECONDS.histogram(registry)
+        self.last_commit = shown.LAST_COMMIT.gauge(registry)
+        self.snapshots = shown.SNAPSHOTS.counter(registry)
+        self.snapshot_seconds = shown.SNAPSHOT_SECONDS.histogram(registry)
+        self.swaps = shown.SWAPS.counter(registry)
+        self.rollbacks = shown.ROLLBACKS.counter(registry)
+        self.probation = shown.BUNDLE_PROBATION.gauge(registry)
+        self.trained_until = shown.BUNDLE_TRAINED_UNTIL.gauge(registry)
+        self.restore_seconds = shown.RESTORE_SECONDS.histogram(registry)
+        self.last_restore = shown.LAST_RESTORE.gauge(registry)
+        self.rebalances = shown.REBALANCES_TOTAL.counter(registry)
+        self.dead_letters = shown.DEAD_LETTERS.counter(registry)
+        self.lost_records = shown.LOST_RECORDS.counter(registry)
+        self.stalled = shown.STALLED_PARTITIONS.gauge(registry)
+        self.reloads = shown.CONFIG_RELOADS.counter(registry)
+        self._partitions = shown.PARTITIONS.gauge(registry)
         self._held: dict[Place, Held] = {}
         registry.register(self)
 
     def count_dead_letters(self, reasons: Mapping[str, int]) -> None:
         """Add messages that went to the dead letters, by reason."""
         for reason, count in reasons.items():
-            self.dead_letters.labels(reason if reason in DEAD_LETTER_REASONS else OTHER).inc(count)
+            self.dead_letters.labels(reason if reason in shown.DEAD_LETTER_REASONS else shown.OTHER).inc(count)
 
     def set_partitions(self, statuses: Iterable[str]) -> None:
         """Show how many partitions are at what."""
         found = list(statuses)
-        for status in STATUSES:
+        for status in shown.STATUSES:
             self._partitions.labels(status).set(found.count(status))
 
     def set_held(self, held: Mapping[Place, Held]) -> None:
@@ -99,20 +81,10 @@ class ServiceMetrics(Collector):
     def collect(self) -> Iterator[Any]:
         """Metrics by partition, all of the same commit."""
         held = self._held
-        offset = _gauge("committed_offset", "Offset of the next record to take, as committed.")
-        end = _gauge("end_offset", "Offset that the next record of the input will have, as last seen.")
-        lag = _gauge("lag_records", "Records of the input behind the committed offset.")
-        imbalance = _gauge("accounting_imbalance_records", "Records consumed that nothing accounts for; 0.")
-        snapshot = _gauge("snapshot_offset", "Offset of the newest complete snapshot; -1 for none.")
-        snapshot_s = _gauge("last_snapshot_timestamp_seconds", "Time of the newest complete snapshot; 0 for none.")
-        consumed = CounterMetricFamily(
-            f"{PREFIX}_accounting_consumed_records", "Records consumed since the state began.", labels=_PLACE
-        )
-        records = CounterMetricFamily(
-            f"{PREFIX}_accounting_records",
-            "Records consumed since the state began, by what became of them.",
-            labels=(*_PLACE, "disposition"),
-        )
+        offset, end = shown.COMMITTED_OFFSET.gauge_family(), shown.END_OFFSET.gauge_family()
+        lag, imbalance = shown.LAG_RECORDS.gauge_family(), shown.ACCOUNTING_IMBALANCE.gauge_family()
+        snapshot, snapshot_s = shown.SNAPSHOT_OFFSET.gauge_family(), shown.LAST_SNAPSHOT.gauge_family()
+        consumed, records = shown.ACCOUNTING_CONSUMED.counter_family(), shown.ACCOUNTING_RECORDS.counter_family()
         for place, one in held.items():
             labels = (place.topic, str(place.partition))
             offset.add_metric(labels, one.offset)
@@ -125,7 +97,3 @@ class ServiceMetrics(Collector):
             for disposition, count in one.records.items():
                 records.add_metric((*labels, disposition), count)
         yield from (offset, end, lag, imbalance, snapshot, snapshot_s, consumed, records)
-
-
-def _gauge(name: str, text: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=_PLACE)

@@ -9,25 +9,35 @@ from prometheus_client import CollectorRegistry
 from pipeline.accounting import RECORD_DISPOSITIONS
 from pipeline.adapters.feedback_metrics import FeedbackMetrics
 from pipeline.adapters.http import Health
+from pipeline.adapters.latency import Arrivals, LatencyHistogram, arrivals_of
 from pipeline.adapters.metrics import EngineMetrics
 from pipeline.adapters.service_metrics import Held, ServiceMetrics
+from pipeline.adapters.top_lanes import TopLanes
+from pipeline.cli.budget import AlarmBudget
 from pipeline.cli.metering import count_lanes
 from pipeline.engine import Outcome, PartitionEngine
 from pipeline.lane_detector import LaneDetector
 from pipeline.records import Phase, Place, RunIdentity
 from pipeline.service.guard import Guard
-from pipeline.service.plan import Log, Standing
+from pipeline.service.plan import Chunk, Log, Standing
 from pipeline.suppression import Marked, suppressions
 
 _IDLE_S = 10.0
+_JUDGED = (Phase.PROVISIONAL, Phase.LIVE)
 
 
 @dataclass(frozen=True, slots=True)
 class _Moved:
-    """Evictions and returns of an engine that are counted already."""
+    """Evictions and returns of an engine that are counted already, and the watermark at which it was last looked at."""
 
     evictions: int = 0
     returns: int = 0
+    watermark_us: int = 0
+
+    @classmethod
+    def of(cls, engine: PartitionEngine) -> "_Moved":
+        """As it stands."""
+        return cls(engine.lanes.evictions, engine.lanes.returns, engine.watermark_us)
 
 
 class ServiceObserver:
@@ -40,6 +50,10 @@ class ServiceObserver:
         is_member: whether this process is in the group just now.
         guard: told of what is scored and of swaps; None for none.
         log: told which events are suppressed; None for none.
+        budget: alarms that are to be expected.
+        top_lanes: lanes that are shown by name, see `TopLanes`.
+        trained_until: given the id of a bundle, the event time at which what it was trained on ends, in seconds since
+            1970-01-01 UTC; 0 for none.
         clock: monotonic seconds.
     """
 
@@ -54,6 +68,9 @@ class ServiceObserver:
         bundle: str,
         guard: Guard | None = None,
         log: Log | None = None,
+        budget: AlarmBudget | None = None,
+        top_lanes: int = 0,
+        trained_until: Callable[[str], float] = lambda _bundle: 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.service = ServiceMetrics(registry)
@@ -63,6 +80,13 @@ class ServiceObserver:
         self._engine = EngineMetrics(registry)
         self._engine.name_build(version)
         self._engine.name_bundle(bundle, detector.name)
+        self._latency = LatencyHistogram(registry)
+        self._top_lanes = TopLanes(registry, top_lanes)
+        self._uncommitted: list[Arrivals] = []
+        self._aborted = 0
+        self._budget = budget or AlarmBudget(0.0, 0.0)
+        self._trained_until = trained_until
+        self.service.trained_until.set(trained_until(bundle))
         self._health = health
         self._profile = detector.name
         self._warm_up = detector.warm_up
@@ -103,16 +127,47 @@ class ServiceObserver:
     def fetched(self, messages: int) -> None:
         """See `Observer`."""
         self.service.fetched.inc(messages)
+        self.service.stage_in.labels("decode").inc(messages)
+
+    def decoded(self, messages: int) -> None:
+        """See `Observer`."""
+        self.service.stage_out.labels("decode").inc(messages)
+        self.service.stage_in.labels("score").inc(messages)
+
+    def scored(self, messages: int) -> None:
+        """See `Observer`."""
+        self.service.stage_out.labels("score").inc(messages)
+
+    def in_hand(self, *, decoding: int, scoring: int, aborted: int) -> None:
+        """See `Observer`."""
+        uncommitted = sum(int(one.weight.sum()) for one in self._uncommitted)
+        for stage, messages in (("decode", decoding), ("score", scoring), ("commit", uncommitted)):
+            self.service.in_progress.labels(stage).set(messages)
+        self.service.aborted.inc(aborted - self._aborted)
+        self._aborted = aborted
 
     def processed(
-        self, place: Place, engine: PartitionEngine, outcome: Outcome, *, decode_s: float, scoring_s: float
+        self,
+        place: Place,
+        engine: PartitionEngine,
+        outcome: Outcome,
+        chunk: Chunk,
+        *,
+        decode_s: float,
+        scoring_s: float,
     ) -> None:
         """See `Observer`."""
         if self._engines.get(place) is not engine:
             self._engines[place] = engine
-            self._moved[place] = _Moved(engine.lanes.evictions, engine.lanes.returns)
+            self._moved[place] = _Moved.of(engine)
         self.service.decode_seconds.observe(decode_s)
-        self._engine.count_batch(outcome.counts, outcome.residuals, scoring_s=scoring_s, now_s=time.time())
+        self.service.stage_in.labels("commit").inc(len(chunk.messages))
+        self._uncommitted.append(arrivals_of(chunk.messages, chunk.fetched_s))
+        self._engine.count_batch(
+            outcome.counts, outcome.residuals, outcome.anomalies, scoring_s=scoring_s, now_s=time.time()
+        )
+        self._engine.expect_alarms(self._budget.of_points(outcome.counts))
+        self._top_lanes.add(outcome.anomalies)
         if self._guard is not None:
             if self._guard.scored(outcome):
                 self.service.rollbacks.inc()
@@ -137,6 +192,10 @@ class ServiceObserver:
         self.service.commits.inc()
         self.service.commit_seconds.observe(seconds)
         self.service.last_commit.set_to_current_time()
+        for one in self._uncommitted:
+            self._latency.add(one, wall_s=time.time(), clock_s=self._clock())
+            self.service.stage_out.labels("commit").inc(one.weight.sum())
+        self._uncommitted.clear()
 
     def stands(self, standing: Mapping[Place, Standing]) -> None:
         """See `Observer`."""
@@ -155,6 +214,7 @@ class ServiceObserver:
     def commit_failed(self) -> None:
         """See `Observer`."""
         self.service.commit_failures.inc()
+        self._uncommitted.clear()
 
     def rebalanced(self, kind: str, places: Collection[Place]) -> None:
         """See `Observer`."""
@@ -163,6 +223,7 @@ class ServiceObserver:
         self._had_some = kind != "lost"
         if kind == "lost":
             self._idle_since_s = None
+            self._uncommitted.clear()  # dropped with the transaction, those of partitions that stay as well
         if kind != "assigned":
             for place in places:
                 for known in (self._engines, self._moved, self._held, self._snapshots):
@@ -173,18 +234,21 @@ class ServiceObserver:
     def restored(self, place: Place, seconds: float, snapshot_offset: int) -> None:
         """See `Observer`."""
         self.service.restore_seconds.observe(seconds)
+        self.service.last_restore.set_to_current_time()
         self._snapshots[place] = (snapshot_offset, 0.0)
 
     def swapped(self, place: Place, before: RunIdentity, now: RunIdentity) -> None:  # noqa: ARG002  as above
         """See `Observer`."""
         self.service.swaps.inc()
         self._engine.name_bundle(now.bundle, self._profile)
+        self.service.trained_until.set(self._trained_until(now.bundle))
         if self._guard is not None:
             self._guard.swapped(now.bundle)
 
-    def snapshot_taken(self, place: Place, offset: int) -> None:
+    def snapshot_taken(self, place: Place, offset: int, seconds: float) -> None:
         """See `Observer`."""
         self.service.snapshots.inc()
+        self.service.snapshot_seconds.observe(seconds)
         self._snapshots[place] = (offset, time.time())
         if place in self._held:
             self._held[place] = self._held[place]._replace(snapshot_offset=offset, snapshot_s=time.time())
@@ -201,16 +265,24 @@ class ServiceObserver:
 
     def _show_state(self) -> None:
         lanes = dict.fromkeys(Phase, 0)
-        open_episodes = state_bytes = watermark_us = 0
+        open_episodes = state_bytes = budget_bytes = watermark_us = 0
         for place, engine in self._engines.items():
-            for phase, count in count_lanes(engine, self._warm_up).items():
+            by_phase = count_lanes(engine, self._warm_up)
+            for phase, count in by_phase.items():
                 lanes[phase] += count
             open_episodes += engine.open_episodes
             state_bytes += engine.lanes.state_bytes
+            budget_bytes += engine.lanes.budget_bytes
             watermark_us = max(watermark_us, engine.watermark_us)
-            moved, now = self._moved[place], _Moved(engine.lanes.evictions, engine.lanes.returns)
+            moved, now = self._moved[place], _Moved.of(engine)
             self._engine.count_moves(evictions=now.evictions - moved.evictions, returns=now.returns - moved.returns)
+            elapsed_us = now.watermark_us - moved.watermark_us if moved.watermark_us else 0
+            self._engine.expect_alarms(self._budget.of_time(sum(by_phase[phase] for phase in _JUDGED), elapsed_us))
             self._moved[place] = now
         self._engine.set_state(
-            lanes=lanes, open_episodes=open_episodes, state_bytes=state_bytes, watermark_us=watermark_us
+            lanes=lanes,
+            open_episodes=open_episodes,
+            state_bytes=state_bytes,
+            state_budget_bytes=budget_bytes,
+            watermark_us=watermark_us,
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from kafka import KafkaConsumer
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from pipeline.adapters.http import Health, serve_http
 from pipeline.adapters.kafka.connection import KafkaSettings, client_options
@@ -23,6 +23,7 @@ from pipeline.adapters.live.view import LiveView
 from pipeline.adapters.logs import LogSettings, configure_logs
 from pipeline.adapters.state.files import FileStateStore
 from pipeline.adapters.state.topic import TopicStateStore
+from pipeline.cli.budget import AlarmBudget
 from pipeline.cli.detecting import require_lstm
 from pipeline.cli.feedback_watch import following_feedback
 from pipeline.cli.following import following, make_guard
@@ -37,7 +38,7 @@ from pipeline.cli.signals import ServeSignals
 from pipeline.cli.timeouts import among_themselves, require_sound
 from pipeline.cli.version import driftline_version
 from pipeline.cli.wiring import window_spec
-from pipeline.cli.workshop import EngineWorkshop
+from pipeline.cli.workshop import EngineWorkshop, message_format
 from pipeline.config import Config, Given, environment, load_config
 from pipeline.errors import CheckpointError, DriftlineError
 from pipeline.interfaces import Outbox, StateStore
@@ -92,6 +93,7 @@ def serve(config: Config, member: Member) -> int:
         guard = make_guard(config, bundle, bundles)
         workshop = EngineWorkshop(config, bundle, spills, bundles)
         registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
         health = Health(limit_s=config.kafka.max_poll_interval.total_seconds())
         port = config.http.port if member.port is None else member.port
         host = config.http.host if member.worker is None else "127.0.0.1"  # a supervisor alone asks a worker
@@ -120,6 +122,9 @@ def serve(config: Config, member: Member) -> int:
             bundle=bundle.short_id,
             guard=guard,
             log=log,
+            budget=AlarmBudget.of(config, len(message_format(config).value_fields)),
+            top_lanes=config.http.top_lanes,
+            trained_until=workshop.trained_until_s,
         )
         marking = held.enter_context(following_feedback(config, connection, log, observer.feedback))
         watch = ConfigWatch(

@@ -18,6 +18,7 @@ from pipeline.adapters.lanes_file import LanesFile
 from pipeline.adapters.outputs import Existing, ReplayOutputs
 from pipeline.adapters.report import write_report
 from pipeline.cli.beginnings import Beginning, notices_of, plan_beginning
+from pipeline.cli.budget import AlarmBudget
 from pipeline.cli.detecting import Chosen, choose_detector
 from pipeline.cli.feedback.places import read_named
 from pipeline.cli.feedback.telling import told_of_feedback
@@ -282,7 +283,9 @@ def _watching(parts: _Parts, screen: Screen) -> Iterator[Observer]:
     if port is None:
         yield lambda _progress: None
         return
-    with served_metrics(port, driftline_version(), parts.chosen.bundle, parts.chosen.detector, screen.note) as meter:
+    budget = AlarmBudget.of(parts.config, len(parts.source.fields))
+    chosen = parts.chosen
+    with served_metrics(port, driftline_version(), chosen.bundle, chosen.detector, budget, screen.note) as meter:
         yield meter
 
 

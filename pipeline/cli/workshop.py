@@ -76,6 +76,11 @@ class EngineWorkshop:
         """As configured now."""
         return self._detector
 
+    def trained_until_s(self, short_id: str) -> float:
+        """Event time at which the records end that a bundle was trained on, where it is the one in service; else 0."""
+        window = self._bundle.manifest.training_window
+        return 0.0 if window is None or short_id != self._bundle.short_id else window.end.timestamp()
+
     def renew(self) -> None:
         """See `Workshop`."""
         bundle = None if self._bundles is None else self._bundles.newer()

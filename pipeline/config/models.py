@@ -440,6 +440,12 @@ class HttpSection(Section):
     history: Size = Field(
         default=2**26, description="Memory of each process for recent points that the page shows; 0 for none."
     )
+    top_lanes: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        description="So many lanes, those with the most alarms, are shown by name in the metrics of each process.",
+    )
 
 
 class LogSection(Section):

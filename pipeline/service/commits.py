@@ -144,4 +144,4 @@ class Committer:
         task.writer = None
         if task.status is Status.SWAPPING:
             task.status = Status.LIVE
-        self._observer.snapshot_taken(task.place, task.snapshot_offset)
+        self._observer.snapshot_taken(task.place, task.snapshot_offset, self._clock() - task.snapshot_s)

@@ -112,6 +112,11 @@ class Service:
         except TransactionError as exc:
             self._begin_again(exc)
         self._observer.set_status({place: task.status.value for place, task in self._tasks.items()})
+        self._observer.in_hand(
+            decoding=sum(len(chunk.messages) for task in self._tasks.values() for chunk in task.waiting),
+            scoring=self._scoring.messages,
+            aborted=self._outbox.aborted,
+        )
 
     def on_assigned(self, places: Collection[Place]) -> None:
         """Restore them, before anything of theirs is read."""
@@ -183,7 +188,7 @@ class Service:
             task = self._tasks.get(Place(*place))
             if task is not None and task.status in _PROCESSING:
                 self._observer.fetched(len(messages))
-                task.take(messages, self._plan.chunk_bytes)
+                task.take(messages, self._plan.chunk_bytes, self._clock())
         self._arrive_without_messages()
 
     def _arrive_without_messages(self) -> None:
@@ -220,18 +225,19 @@ class Service:
         """Have the next chunk of a partition scored, and see to what came of the one before."""
         if task.status is Status.CATCHING_UP:
             self._finish()  # which may end at the target
-            if task.waiting and task.waiting[0][0].offset >= task.target and task.status is Status.CATCHING_UP:
+            if task.waiting and task.waiting[0].messages[0].offset >= task.target and task.status is Status.CATCHING_UP:
                 self._arrive(task)
         if not task.waiting:
             return
-        messages = task.waiting.popleft()
+        chunk = task.waiting.popleft()
         if task.work is None or task.decoder is None:
             raise RuntimeError(f"found no engine for {task.place}; expected one before messages")
         began = time.perf_counter()
-        batch = task.decoder.decode(messages)
+        batch = task.decoder.decode(chunk.messages)
         decode_s = time.perf_counter() - began
+        self._observer.decoded(len(chunk.messages))
         self._finish()
-        self._scoring.begin(task, task.work.engine, messages, batch, decode_s)
+        self._scoring.begin(task, task.work.engine, chunk, batch, decode_s)
 
     def _finish(self) -> None:
         """See to what came of the batch that is being scored, if there is one.
@@ -243,7 +249,8 @@ class Service:
         self._observer.at_rest()
         if scored is None:
             return
-        task, messages = scored.task, scored.messages
+        task, messages = scored.task, scored.chunk.messages
+        self._observer.scored(len(messages))
         work = task.advance(len(scored.batch), messages[-1].offset + 1)
         marked = task.mark(scored.outcome, work)
         outcome = marked.outcome
@@ -254,7 +261,9 @@ class Service:
         dead = send_outputs(
             self._outbox, self._topics, task.place, messages, scored.batch, outcome, work.points_per_message
         )
-        self._observer.processed(task.place, work.engine, outcome, decode_s=scored.decode_s, scoring_s=scored.scoring_s)
+        self._observer.processed(
+            task.place, work.engine, outcome, scored.chunk, decode_s=scored.decode_s, scoring_s=scored.scoring_s
+        )
         if marked.suppressed or marked.outlasted:
             self._observer.suppressed(task.place, marked)
         if dead:

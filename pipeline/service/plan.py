@@ -121,6 +121,17 @@ class Standing(NamedTuple):
     counts: dict[str, Any]
 
 
+class Chunk(NamedTuple):
+    """Messages that are decoded and scored in one go.
+
+    Attributes:
+        fetched_s: monotonic time at which they came.
+    """
+
+    messages: Sequence[Message]
+    fetched_s: float
+
+
 class Observer(Protocol):
     """Is told what happens, for metrics and health."""
 
@@ -136,10 +147,26 @@ class Observer(Protocol):
     def fetched(self, messages: int) -> None:
         """Messages came in."""
 
+    def decoded(self, messages: int) -> None:
+        """Messages were decoded, and given to an engine; those done again included, as for `scored`."""
+
+    def scored(self, messages: int) -> None:
+        """An engine is done with messages."""
+
+    def in_hand(self, *, decoding: int, scoring: int, aborted: int) -> None:
+        """Messages that wait to be decoded and that an engine has, transactions dropped so far; told once a round."""
+
     def processed(
-        self, place: Place, engine: PartitionEngine, outcome: Outcome, *, decode_s: float, scoring_s: float
+        self,
+        place: Place,
+        engine: PartitionEngine,
+        outcome: Outcome,
+        chunk: Chunk,
+        *,
+        decode_s: float,
+        scoring_s: float,
     ) -> None:
-        """A chunk was processed for the first time; not told of what is done again."""
+        """A chunk was processed for the first time, and is committed next; not told of what is done again."""
 
     def suppressed(self, place: Place, marked: Marked) -> None:
         """Of events in what was processed nobody need be told, or episodes have outlasted what suppressed them."""
@@ -165,8 +192,8 @@ class Observer(Protocol):
     def swapped(self, place: Place, before: RunIdentity, now: RunIdentity) -> None:
         """The state of a partition has gone over to another configuration or bundle."""
 
-    def snapshot_taken(self, place: Place, offset: int) -> None:
-        """A snapshot is complete and committed."""
+    def snapshot_taken(self, place: Place, offset: int, seconds: float) -> None:
+        """A snapshot is complete and committed, so many seconds after it began."""
 
     def lost(self, place: Place, records: int) -> None:
         """Records were deleted before they were read."""

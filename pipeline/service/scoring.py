@@ -6,13 +6,12 @@ Nothing else may touch the engine of a batch that is under way: whoever needs to
 """
 
 import time
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pipeline.engine import Job, Outcome, PartitionEngine
-from pipeline.interfaces import Message
 from pipeline.records import Batch
+from pipeline.service.plan import Chunk
 from pipeline.service.task import Task
 
 
@@ -21,12 +20,12 @@ class Scored:
     """What came of a batch.
 
     Attributes:
-        messages: that the batch was made of.
+        chunk: that the batch was made of.
         decode_s, scoring_s: seconds that each took.
     """
 
     task: Task
-    messages: Sequence[Message]
+    chunk: Chunk
     batch: Batch
     outcome: Outcome
     decode_s: float
@@ -36,7 +35,7 @@ class Scored:
 @dataclass(frozen=True, slots=True)
 class _Given:
     task: Task
-    messages: Sequence[Message]
+    chunk: Chunk
     batch: Batch
     decode_s: float
     begin_s: float
@@ -56,9 +55,12 @@ class ScoringThread:
         """Whether a batch was given that is not finished."""
         return self._given is not None
 
-    def begin(
-        self, task: Task, engine: PartitionEngine, messages: Sequence[Message], batch: Batch, decode_s: float
-    ) -> None:
+    @property
+    def messages(self) -> int:
+        """Messages of the batch that was given; 0 for none."""
+        return 0 if self._given is None else len(self._given.chunk.messages)
+
+    def begin(self, task: Task, engine: PartitionEngine, chunk: Chunk, batch: Batch, decode_s: float) -> None:
         """Have a batch scored.
 
         Raises:
@@ -69,7 +71,7 @@ class ScoringThread:
         began = time.perf_counter()
         job = engine.begin(batch)
         begin_s = time.perf_counter() - began
-        self._given = _Given(task, messages, batch, decode_s, begin_s, job, self._pool.submit(_run, job))
+        self._given = _Given(task, chunk, batch, decode_s, begin_s, job, self._pool.submit(_run, job))
 
     def finish(self) -> Scored | None:
         """Wait for what came of the batch; None if there is none. What the engine raised is raised here."""
@@ -80,7 +82,7 @@ class ScoringThread:
         began = time.perf_counter()
         outcome = given.job.finish()
         scoring_s = given.begin_s + run_s + time.perf_counter() - began
-        return Scored(given.task, given.messages, given.batch, outcome, given.decode_s, scoring_s)
+        return Scored(given.task, given.chunk, given.batch, outcome, given.decode_s, scoring_s)
 
     def discard(self) -> None:
         """Wait for the batch, and forget what came of it; its engine is of no use any more."""

@@ -11,7 +11,7 @@ import msgspec
 from pipeline.engine import EngineState, Outcome
 from pipeline.interfaces import Message, SnapshotReader, SnapshotWriter
 from pipeline.records import Checkpoint, Place, Position
-from pipeline.service.plan import Decoder, Work
+from pipeline.service.plan import Chunk, Decoder, Work
 from pipeline.suppression import Marked, Marker
 
 
@@ -95,16 +95,16 @@ class Task:
     snapshot_s: float = 0.0
     began_s: float = 0.0
     retry_s: float = 0.0
-    waiting: deque[Sequence[Message]] = field(default_factory=deque)
+    waiting: deque[Chunk] = field(default_factory=deque)
     marker: Marker | None = None
 
-    def take(self, messages: Sequence[Message], chunk_bytes: int) -> None:
-        """Put messages in line, in chunks that are done in one go.
+    def take(self, messages: Sequence[Message], chunk_bytes: int, now_s: float) -> None:
+        """Put messages that came at a monotonic time in line, in chunks that are done in one go.
 
         No chunk has messages on both sides of the target.
         """
         for chunk in _chunks(messages, chunk_bytes, self.target):
-            self.waiting.append(chunk)
+            self.waiting.append(Chunk(chunk, now_s))
 
     def begin(self, work: Work, unit: str | None) -> None:
         """Process with this from now on."""

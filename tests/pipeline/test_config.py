@@ -98,6 +98,7 @@ INDIFFERENT = {
     "http.live": False,
     "http.hosts": ["driftline.example.com"],
     "http.history": 1,
+    "http.top_lanes": 3,
     "log.format": "json",
     "log.level": "debug",
     "log.repeat_interval": "9s",

@@ -81,6 +81,7 @@ class KafkaOutbox:
         self._partitions: dict[str, int] = {}
         self._fenced_once = False
         self._is_closed = False
+        self._aborted = 0
         self._connect()
 
     def send(
@@ -128,6 +129,11 @@ class KafkaOutbox:
         """See `pipeline.interfaces.Outbox.abort`."""
         if self._is_open:
             self._give_up()
+
+    @property
+    def aborted(self) -> int:
+        """See `pipeline.interfaces.Outbox.aborted`."""
+        return self._aborted
 
     def close(self) -> None:
         """Abort, and let go of the connection; nothing can be committed any more."""
@@ -242,6 +248,7 @@ class KafkaOutbox:
     def _give_up(self) -> None:
         """Let go of the producer; the next one aborts its transaction."""
         producer, self._producer = self._producer, None
+        self._aborted += self._is_open
         self._is_open = False
         self._futures.clear()
         self._partitions.clear()

@@ -8,7 +8,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from pipeline.accounting import Counts
-from pipeline.adapters.metrics import PROBLEM_REASONS, EngineMetrics, serve_metrics
+from pipeline.adapters.metrics import EngineMetrics, serve_metrics
+from pipeline.catalogue.engine import PROBLEM_REASONS
 from pipeline.errors import ConfigError
 from pipeline.records import Disposition, Phase, Severity
 from pipeline.residuals import measure_residuals
@@ -21,11 +22,14 @@ CATALOGUE = {
     "driftline_gaps_total": ("counter", ()),
     "driftline_anomalies_total": ("counter", ("severity",)),
     "driftline_episode_events_total": ("counter", ("event",)),
+    "driftline_alarms_opened_total": ("counter", ()),
+    "driftline_alarms_expected_total": ("counter", ()),
     "driftline_evictions_total": ("counter", ()),
     "driftline_returns_total": ("counter", ()),
     "driftline_lanes": ("gauge", ("phase",)),
     "driftline_episodes_open": ("gauge", ()),
     "driftline_state_bytes": ("gauge", ()),
+    "driftline_state_budget_bytes": ("gauge", ()),
     "driftline_watermark_timestamp_seconds": ("gauge", ()),
     "driftline_last_record_timestamp_seconds": ("gauge", ()),
     "driftline_batch_records": ("histogram", ()),
@@ -34,7 +38,7 @@ CATALOGUE = {
     "driftline_build_info": ("info", ("version",)),
     "driftline_bundle_info": ("info", ("bundle", "profile")),
 }
-"""Name, type and labels of every metric: a public interface."""
+"""Name, type and labels of every metric of an engine: a public interface, which the catalogue of the code must keep."""
 
 
 @pytest.fixture
@@ -144,8 +148,16 @@ def test_batches_add_up(registry: CollectorRegistry, metrics: EngineMetrics) -> 
 
 def test_state(registry: CollectorRegistry, metrics: EngineMetrics) -> None:
     """State is as last set, and a phase that is left out has no lanes; moves of keys add up."""
-    metrics.set_state(lanes={Phase.LIVE: 5, Phase.STALE: 1}, open_episodes=2, state_bytes=4096, watermark_us=1_500_000)
-    metrics.set_state(lanes={Phase.LIVE: 6}, open_episodes=1, state_bytes=8192, watermark_us=2_500_000)
+    metrics.set_state(
+        lanes={Phase.LIVE: 5, Phase.STALE: 1},
+        open_episodes=2,
+        state_bytes=4096,
+        state_budget_bytes=9999,
+        watermark_us=1_500_000,
+    )
+    metrics.set_state(
+        lanes={Phase.LIVE: 6}, open_episodes=1, state_bytes=8192, state_budget_bytes=9999, watermark_us=2_500_000
+    )
     for _ in range(2):
         metrics.count_moves(evictions=3, returns=1)
     value = registry.get_sample_value

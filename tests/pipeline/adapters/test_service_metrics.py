@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 from prometheus_client import CollectorRegistry
 
-from pipeline.adapters.service_metrics import DEAD_LETTER_REASONS, OTHER, Held, ServiceMetrics
+from pipeline.adapters.service_metrics import Held, ServiceMetrics
+from pipeline.catalogue.service import DEAD_LETTER_REASONS, OTHER
 from pipeline.codec.decoding import make_decoder
 from pipeline.codec.formats import FormatName, MessageFormat
 from pipeline.engine import EngineConfig, PartitionEngine

@@ -5,11 +5,14 @@ import numpy as np
 import pytest
 
 from pipeline.adapters.bundles import load_bundle, shipped_bundle_path
+from pipeline.cli.budget import AlarmBudget
 from pipeline.cli.metering import served_metrics
 from pipeline.cli.wiring import engine_maker, make_detector
 from pipeline.config import Config, Given, load_config
 from pipeline.records import Batch
 from pipeline.replay import Progress
+
+BUDGET = AlarmBudget(0.001, 0.0)
 
 
 def of_key(name: str, first: int, last: int) -> Batch:
@@ -26,7 +29,7 @@ def test_lanes_are_counted_by_phase_and_moves_as_they_happen(tmp_path: Path) -> 
     told: list[str] = []
     with (
         engine_maker(config, detector, "b", "s", ("value",), tmp_path) as make,
-        served_metrics(0, "1.0", "b", detector, told.append) as meter,
+        served_metrics(0, "1.0", "b", detector, BUDGET, told.append) as meter,
     ):
 
         def served() -> dict[str, float]:
@@ -57,7 +60,7 @@ def test_the_port_is_free_again_behind_the_block() -> None:
     """Metrics are served within the block only."""
     told: list[str] = []
     detector = make_detector(Config(), load_bundle(shipped_bundle_path()))
-    with served_metrics(0, "1.0", "b", detector, told.append):
+    with served_metrics(0, "1.0", "b", detector, BUDGET, told.append):
         pass
     with pytest.raises(OSError, match="refused"), urlopen(told[0].split()[1], timeout=10):  # noqa: S310  our own
         pass

@@ -3,20 +3,24 @@
 import http.client
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
+from pipeline.accounting import Counts
 from pipeline.adapters.http import Health, serve_http
-from pipeline.adapters.service_metrics import DEAD_LETTER_REASONS
+from pipeline.catalogue.everything import CATALOGUE, GROUPS
+from pipeline.catalogue.service import DEAD_LETTER_REASONS, STAGES
+from pipeline.cli.budget import AlarmBudget
 from pipeline.cli.observing import ServiceObserver
-from pipeline.engine import PartitionEngine
-from pipeline.records import Batch, Place
-from pipeline.service.plan import Standing
+from pipeline.engine import Outcome, PartitionEngine
+from pipeline.records import Batch, Place, RunIdentity
+from pipeline.residuals import no_residuals
+from pipeline.service.plan import Chunk, Standing
 from tests.fakes import make_detector
-from tests.pipeline.service.fakes import TestWorkshop
+from tests.pipeline.adapters.outputs.samples import an_anomaly
+from tests.pipeline.service.fakes import Stored, TestWorkshop
 
 FIRST, SECOND = Place("in", 0), Place("in", 1)
 
@@ -24,13 +28,14 @@ FIRST, SECOND = Place("in", 0), Place("in", 1)
 class Observed:
     """An observer, its clock moved by hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, top_lanes: int = 0) -> None:
         self.now_s = 0.0
         self.is_member = False
         self.registry = CollectorRegistry()
         self.health = Health(limit_s=30.0, clock=lambda: self.now_s)
         self.observer = ServiceObserver(
             self.registry, self.health, make_detector(), lambda: self.is_member, version="1", bundle="b",
+            budget=AlarmBudget(0.001, 0.0), top_lanes=top_lanes, trained_until={"b": 7.0, "other": 0.0}.__getitem__,
             clock=lambda: self.now_s,
         )  # fmt: skip
         self.port, self.stop = serve_http("127.0.0.1", 0, self.registry, self.health)
@@ -41,6 +46,12 @@ class Observed:
         self.observer.beat()
         self.observer.set_status({Place("in", int(name[1:])): one for name, one in status.items()})
         return self.ask("/readyz")
+
+    def alarm(self, key: str, field: str) -> None:
+        """Have an episode of a lane be opened."""
+        outcome = Outcome((), (an_anomaly(key=key, field=field),), Counts(), np.zeros(0, np.int64), no_residuals())
+        engine = TestWorkshop().make(FIRST).engine
+        self.observer.processed(FIRST, engine, outcome, Chunk([], self.now_s), decode_s=0.0, scoring_s=0.0)
 
     def ask(self, path: str) -> str:
         """The reason told at a path."""
@@ -140,7 +151,8 @@ def _engine(place: Place, points: int) -> tuple[PartitionEngine, dict[str, objec
     engine = TestWorkshop().make(place).engine
     times = np.arange(points) * 1_000_000 + 10**15
     outcome = engine.process(Batch(["a"], np.zeros(points, np.int32), times, np.ones((points, 1)), np.arange(points)))
-    return engine, {"engine": engine, "outcome": outcome, "decode_s": 0.1, "scoring_s": 0.2}
+    chunk = Chunk([Stored(n, b"a", b"", 1_000) for n in range(points)], 0.0)
+    return engine, {"engine": engine, "outcome": outcome, "chunk": chunk, "decode_s": 0.1, "scoring_s": 0.2}
 
 
 def test_partitions_are_shown_while_they_are_held(observed: Observed) -> None:
@@ -157,7 +169,7 @@ def test_partitions_are_shown_while_they_are_held(observed: Observed) -> None:
     assert observed.value("accounting_records_total", **place, disposition="warming") == 20
     assert observed.value("accounting_imbalance_records", **place) == 0
     assert observed.value("snapshot_offset", **place) == -1
-    observed.observer.snapshot_taken(FIRST, 40)
+    observed.observer.snapshot_taken(FIRST, 40, 1.5)
     observed.observer.stands({FIRST: Standing(41, 55, engine.counts.to_dict())})
     assert observed.value("snapshot_offset", **place) == 40
     assert observed.value("records_consumed_total") == 30
@@ -174,6 +186,56 @@ def test_partitions_are_shown_while_they_are_held(observed: Observed) -> None:
     assert observed.value("rebalances_total", kind="revoked") == 2
 
 
+def test_latency_runs_from_arrival_to_commit(observed: Observed) -> None:
+    """Every message is counted once it is committed, since the time it bears and since it was fetched."""
+    _, told = _engine(FIRST, 200)
+    observed.now_s = 2.0
+    observed.observer.processed(FIRST, **told)  # type: ignore[arg-type]
+    observed.observer.in_hand(decoding=3, scoring=5, aborted=0)
+    assert [observed.value("stage_in_progress_messages", stage=stage) for stage in STAGES] == [3, 5, 200]
+    assert observed.value("score_latency_seconds_count", since="fetch") == 0
+    observed.observer.committed(0.1)
+    observed.observer.in_hand(decoding=0, scoring=0, aborted=2)
+    observed.observer.in_hand(decoding=0, scoring=0, aborted=2)
+    assert observed.value("score_latency_seconds_count", since="fetch") == 200
+    assert observed.value("score_latency_seconds_sum", since="fetch") == 400
+    assert observed.value("score_latency_seconds_count", since="record") == 200
+    assert observed.value("score_latency_seconds_bucket", since="record", le="3600.0") == 0  # they bear 1970
+    assert observed.value("stage_in_progress_messages", stage="commit") == 0
+    assert observed.value("stage_out_messages_total", stage="commit") == 200
+    assert observed.value("transactions_aborted_total") == 2
+
+
+def test_what_a_failed_commit_drops_is_not_counted_as_committed(observed: Observed) -> None:
+    """Messages whose transaction failed count when they are committed after all, and once."""
+    _, told = _engine(FIRST, 10)
+    observed.observer.processed(FIRST, **told)  # type: ignore[arg-type]
+    observed.observer.commit_failed()
+    observed.observer.processed(FIRST, **told)  # type: ignore[arg-type]
+    observed.observer.committed(0.1)
+    assert observed.value("score_latency_seconds_count", since="fetch") == 10
+    assert observed.value("stage_out_messages_total", stage="commit") == 10
+    assert observed.value("stage_in_messages_total", stage="commit") == 20
+
+
+def test_alarms_stand_beside_those_that_the_risk_allows(observed: Observed) -> None:
+    """Episodes opened by points are alarms; what is expected grows with the points scored."""
+    observed.alarm("a", "value")
+    engine, told = _engine(FIRST, 30)
+    observed.observer.processed(FIRST, **told)  # type: ignore[arg-type]
+    scored = engine.counts.points["scored"]
+    assert scored > 0
+    assert observed.value("alarms_opened_total") == 1
+    assert observed.value("alarms_expected_total") == pytest.approx(scored * 0.001)
+
+
+def test_the_bundle_shows_how_old_its_knowledge_is(observed: Observed) -> None:
+    """A swap shows another one's."""
+    assert observed.value("bundle_trained_until_timestamp_seconds") == 7
+    observed.observer.swapped(FIRST, RunIdentity("c", "b", "in/0"), RunIdentity("c", "other", "in/0"))
+    assert observed.value("bundle_trained_until_timestamp_seconds") == 0
+
+
 def test_an_account_that_does_not_balance_shows(observed: Observed) -> None:
     """A record that nothing accounts for is seen by whoever looks."""
     engine, _ = _engine(FIRST, 30)
@@ -182,22 +244,19 @@ def test_an_account_that_does_not_balance_shows(observed: Observed) -> None:
     assert observed.value("accounting_imbalance_records", topic="in", partition="0") == 1
 
 
-def test_what_is_told_of_the_service_is_documented() -> None:
-    """docs/metrics.md has every metric of the service with its type and labels, and every value of its labels."""
-    text = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text()
-    made = Observed()
+def test_what_the_service_shows_is_what_the_catalogue_has() -> None:
+    """Every metric of engine and service is exported with the type and labels that the catalogue gives it."""
+    made = Observed(top_lanes=1)
     made.observer.rebalanced("assigned", [FIRST])
-    engine, _ = _engine(FIRST, 1)
+    engine, told = _engine(FIRST, 1)
+    made.observer.processed(FIRST, **told)  # type: ignore[arg-type]
     made.observer.stands({FIRST: Standing(1, 1, engine.counts.to_dict())})
-    rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `driftline_")}
-    suffix = {"counter": "_total", "info": "_info"}
+    made.alarm("a", "value")
+    shown = {}
     for family in made.registry.collect():
-        name = family.name + suffix.get(family.type, "")
+        metric = CATALOGUE[family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")]
         labels = {label for sample in family.samples for label in sample.labels} - {"le"}
-        cells = [cell.strip() for cell in rows.pop(name).split("|")]
-        assert cells[2] == family.type, name
-        assert set(cells[3].replace("`", "").split(", ")) - {""} == labels, name
+        shown[metric.name] = (family.type, labels)
     made.stop()
-    assert rows.keys() == {"driftline_workers", "driftline_worker_restarts_total"}
-    for reason in DEAD_LETTER_REASONS:
-        assert f"`{reason}`" in text
+    listed = (*GROUPS["engine"], *GROUPS["service"])
+    assert shown == {metric.name: (metric.kind, set(metric.label_names)) for metric in listed}

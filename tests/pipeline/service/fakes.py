@@ -14,7 +14,7 @@ from pipeline.episodes import Origin
 from pipeline.errors import ExpiredError, TooLongError, TransactionError
 from pipeline.interfaces import Headers, Membership
 from pipeline.records import Checkpoint, Place, Position, RunIdentity
-from pipeline.service.plan import Standing, Work
+from pipeline.service.plan import Chunk, Standing, Work
 from tests.fakes import MemorySpill, make_detector
 
 LAYOUT = MessageFormat(time_field="time", time_unit="ms")
@@ -178,6 +178,7 @@ class MemoryOutbox:
         self._doubts = doubts or set()
         self._commits = 0
         self._waiting: list[tuple[Place, Any, Any, Headers, MemoryReceipt]] = []
+        self.aborted = 0
         self.limit = 10**6
 
     def send(
@@ -194,7 +195,7 @@ class MemoryOutbox:
         self._trap.step()
         self._commits += 1
         if self._commits in self._failures:
-            self._waiting.clear()
+            self.abort()
             raise TransactionError("found the transaction failing")
         for place, key, value, headers, receipt in self._waiting:
             receipt.at = self._log.append(place, key, value, headers)
@@ -208,6 +209,7 @@ class MemoryOutbox:
             raise TransactionError("found no answer to a commit")
 
     def abort(self) -> None:
+        self.aborted += bool(self._waiting)
         self._waiting.clear()
 
     def close(self) -> None:
@@ -310,7 +312,16 @@ class Notes:
     def fetched(self, messages: int) -> None:
         pass
 
-    def processed(self, place: Place, engine: Any, outcome: Any, **seconds: float) -> None:
+    def decoded(self, messages: int) -> None:
+        pass
+
+    def scored(self, messages: int) -> None:
+        pass
+
+    def in_hand(self, *, decoding: int, scoring: int, aborted: int) -> None:
+        self.aborted = aborted
+
+    def processed(self, place: Place, engine: Any, outcome: Any, chunk: Chunk, **seconds: float) -> None:
         pass
 
     def suppressed(self, place: Place, marked: Any) -> None:
@@ -337,7 +348,7 @@ class Notes:
     def swapped(self, place: Place, before: RunIdentity, now: RunIdentity) -> None:
         pass
 
-    def snapshot_taken(self, place: Place, offset: int) -> None:
+    def snapshot_taken(self, place: Place, offset: int, seconds: float) -> None:
         self.events.append(("snapshot_taken", {"place": place, "offset": offset}))
 
     def lost(self, place: Place, records: int) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import FeedError
 from pipeline.records import Place
-from pipeline.service.plan import ServicePlan
+from pipeline.service.plan import Chunk, ServicePlan
 from pipeline.service.task import Status, Task
 from pipeline.service.watchdog import Watchdog
 from tests.pipeline.service.fakes import MemoryFeed, MemoryLog, Notes, Trap
@@ -107,7 +107,7 @@ def test_a_partition_that_is_not_to_be_read_yet_is_not_stalled(watched: Watched,
         watched.arrive()
         assert watched.look() == []
     watched.task.status = Status.LIVE
-    watched.task.waiting.append([])
+    watched.task.waiting.append(Chunk([], 0.0))
     for _ in range(30):
         watched.arrive()
         assert watched.look() == []

@@ -3,7 +3,9 @@
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 
 from pipeline.adapters.outputs import ANOMALIES, VERDICTS, Existing, ReplayOutputs
@@ -64,7 +66,12 @@ def part(stream: VerdictTable, start: int, stop: int) -> VerdictTable:
 
 def anomalies_of(table: VerdictTable) -> list[Anomaly]:
     """One for each flagged row."""
-    return [
+    return [an_anomaly(position) for position in table.position[table.is_anomaly].tolist()]
+
+
+def an_anomaly(position: int = 1, **changes: Any) -> Anomaly:
+    """Of a record; `changes` are fields that are other."""
+    return msgspec.structs.replace(
         Anomaly(
             id=f"made-up/{position}/opened",
             event="opened",
@@ -90,9 +97,9 @@ def anomalies_of(table: VerdictTable) -> list[Anomaly]:
             source="made-up.csv",
             partition="made-up",
             position=position,
-        )
-        for position in table.position[table.is_anomaly].tolist()
-    ]
+        ),
+        **changes,
+    )
 
 
 def state_behind(row: int) -> Checkpoint:
