@@ -23,7 +23,7 @@ TORCH := $(DONE)/torch-$(call fingerprint,pyproject.toml requirements/test.txt)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check format bench chaos soak broker manifests screenshots lock clean distclean browser kafka
+.PHONY: help demo test check format bench chaos soak broker manifests screenshots prometheus dashboards lock clean distclean browser kafka
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -31,7 +31,7 @@ help: ## list the targets
 demo: $(RUNTIME) $(PACKAGE) ## replay a real stream and a fleet of 200 with labelled faults, and write the reports
 	@$(BIN)/driftline demo
 
-test: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) browser kafka check ## everything that a change must pass: check, then all tests
+test: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) browser kafka prometheus check ## everything that a change must pass: check, then all tests
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(PYTEST_ARGS)
 
 check: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) ## format, lint, types and imports
@@ -86,6 +86,13 @@ browser: $(RUNTIME) $(TOOLS)
 
 kafka: $(RUNTIME)
 	@$(BIN)/python -m tests.kafka_broker --fetch || echo "The tests that need a broker will be skipped."
+
+prometheus: $(RUNTIME)
+	@$(BIN)/python -m tests.capabilities prometheus || sh scripts/fetch-prometheus.sh
+
+dashboards: $(RUNTIME) $(PACKAGE) $(TOOLS) ## write the dashboards of deploy/grafana and the tables of docs/metrics.md anew
+	@$(BIN)/python -m deploy.dashboards
+	@$(BIN)/python -m pipeline.catalogue.tables
 
 $(BIN)/python:
 	@python=$$(PYTHON="$(PYTHON)" sh scripts/find-python.sh) && echo "Making $(VENV) with $$python" \

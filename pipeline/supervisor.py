@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
+
+from pipeline.catalogue.process import WORKER_RESTARTS, WORKERS
 
 FINAL = (2, 3)
 """Exit statuses that starting again does not cure: what the user gave, and losses that policy says to stop at."""
@@ -25,7 +26,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _HEALTHY_S = 1.0, 30.0, 60.0
 _ANSWER_S = 3.0
 _NAP_S = 0.1
 _OK = 200
-_CREATED = "_created"
+_OPEN_METRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
+"""The other format has no exemplars."""
 
 
 @dataclass(slots=True, eq=False)
@@ -52,7 +54,8 @@ class Worker:
         if self.process is None or not self.port:
             return 0, f"worker {self.number} is not up"
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=_ANSWER_S) as answer:
+            request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=_OPEN_METRICS)
+            with urllib.request.urlopen(request, timeout=_ANSWER_S) as answer:  # noqa: S310  our own address
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as exc:
             return exc.code, exc.read().decode()
@@ -187,18 +190,14 @@ class Supervisor(Collector):
                 continue
             up += 1
             for family in text_string_to_metric_families(body):
-                name = family.name.removesuffix(_CREATED)
-                if name not in families:  # else the times at which its series began are part of it
-                    name = family.name
-                merged = families.setdefault(name, Metric(name, family.documentation, family.type))
+                merged = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
                 merged.samples += [
                     Sample(one.name, {**one.labels, "worker": str(number)}, one.value, one.timestamp, one.exemplar)
                     for one in family.samples
                 ]
-        workers = GaugeMetricFamily("driftline_workers", "Workers by state.", labels=["state"])
+        workers, restarts = WORKERS.gauge_family(), WORKER_RESTARTS.counter_family()
         workers.add_metric(["up"], up)
         workers.add_metric(["down"], len(self.workers) - up)
-        restarts = CounterMetricFamily("driftline_worker_restarts", "Workers started again.", labels=["worker"])
         for worker in self.workers:
             restarts.add_metric([str(worker.number)], worker.restarts)
         yield from (workers, restarts, *families.values())

@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 _CHROMIUM_NAMES = (
     "chromium",
@@ -26,6 +27,20 @@ def find_chromium() -> str | None:
     named = os.environ.get("DRIFTLINE_CHROMIUM")
     paths = map(shutil.which, [named] if named else _CHROMIUM_NAMES)
     return next(filter(None, paths), None)
+
+
+def find_prometheus(program: str) -> str | None:
+    """Path of `prometheus` or `promtool`: in the folder DRIFTLINE_PROMETHEUS, on PATH, or where make puts it."""
+    if named := os.environ.get("DRIFTLINE_PROMETHEUS"):
+        return shutil.which(program, path=named)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return shutil.which(program) or shutil.which(program, path=cache / "driftline" / "prometheus")
+
+
+def _lacking_prometheus() -> str:
+    missing = [program for program in ("prometheus", "promtool") if find_prometheus(program) is None]
+    where = "expected them on PATH, or in the folder DRIFTLINE_PROMETHEUS (Debian: apt-get install prometheus)"
+    return f"found no {' and no '.join(missing)}; {where}" if missing else ""
 
 
 def _lacking_browser() -> str:
@@ -50,6 +65,7 @@ def _lacking_s3() -> str:
 LACKING: dict[str, Callable[[], str]] = {
     "browser": _lacking_browser,
     "kafka": _lacking_kafka,
+    "prometheus": _lacking_prometheus,
     "s3": _lacking_s3,
     "torch": _lacking_torch,
 }

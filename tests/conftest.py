@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 
 from pipeline.kernel_cache import use_cache_for_these_sources, user_cache_dir
-from tests.capabilities import LACKING, find_chromium, required
+from tests.capabilities import LACKING, find_chromium, find_prometheus, required
 from tests.kafka_broker import Broker
 
 use_cache_for_these_sources(user_cache_dir(os.environ))
@@ -33,6 +33,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def chromium() -> str:
     """Path of the browser; for tests marked `browser`."""
     path = find_chromium()
+    assert path is not None
+    return path
+
+
+@pytest.fixture
+def promtool() -> str:
+    """Path of Prometheus' tool; for tests marked `prometheus`."""
+    path = find_prometheus("promtool")
     assert path is not None
     return path
 

@@ -31,7 +31,8 @@ number, tells, life, folder = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3
 (folder / f"{number}.pid.new").write_text(str(os.getpid()))
 (folder / f"{number}.pid.new").rename(folder / f"{number}.pid")
 registry = CollectorRegistry()
-Counter("d_records", "Records.", ["kind"], registry=registry).labels("good").inc(10 + number)
+records = Counter("d_records", "Records.", ["kind"], registry=registry)
+records.labels("good").inc(10 + number, {"anomaly_id": f"m/{number}"})
 Gauge("d_lanes", "Lanes.", registry=registry).set(5)
 Histogram("d_seconds", "Time.", registry=registry, buckets=(1.0, 2.0)).observe(1.5)
 Info("d_build", "Version.", registry=registry).info({"version": "1"})
@@ -136,7 +137,7 @@ def _samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 
 
 def test_the_metrics_of_all_workers_are_at_one_address(running: Callable[..., Running]) -> None:
-    """Each sample bears its worker; a name has one family with its help and type; both formats are well formed."""
+    """Each sample bears its worker, and its exemplar; a name has one family; both formats are well formed."""
     registry = running().supervisor.registry()
     text = generate_latest(registry).decode()
     found = _samples(text)
@@ -157,6 +158,10 @@ def test_the_metrics_of_all_workers_are_at_one_address(running: Callable[..., Ru
     open_families = {family.name: family for family in parse(show(registry).decode())}
     assert open_families["d_records"].type == "counter"
     assert "d_records_created" not in open_families
+    exemplars = {
+        one.labels["worker"]: one.exemplar.labels for one in open_families["d_records"].samples if one.exemplar
+    }
+    assert exemplars == {"0": {"anomaly_id": "m/0"}, "1": {"anomaly_id": "m/1"}}
 
 
 def test_health_of_all_workers_is_at_one_address(running: Callable[..., Running]) -> None:

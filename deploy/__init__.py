@@ -1,0 +1,1 @@
+"""What is shipped to run Driftline with, and what makes it."""

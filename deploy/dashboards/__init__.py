@@ -1,0 +1,1 @@
+"""The dashboards of deploy/grafana as code: `python -m deploy.dashboards` writes them anew."""
