@@ -156,14 +156,15 @@ PAGE = Page(
                 ),
                 Panel(
                     "Time of a restore",
-                    "Mean time that reading the state of a partition took, of those of the last hour.",
+                    "Mean time that reading the state of a partition took, since the processes began.",
                     "s",
                     (
                         Query(
-                            'sum by (job) (increase(driftline_restore_seconds_sum{job=~"$job"}[1h])) / '
-                            'sum by (job) (increase(driftline_restore_seconds_count{job=~"$job"}[1h]) > 0)'
+                            'sum by (job) (driftline_restore_seconds_sum{job=~"$job"}) / sum by (job) (driftline_restore_seconds_count{job=~"$job"} > 0)'
                         ),
                     ),
+                    orange=10,
+                    red=60,
                 ),
                 Panel(
                     "Time since the newest restore",

@@ -19,6 +19,7 @@ from tests.benchmarks import (
     fields,
     joint,
     live,
+    metrics,
     poisoned,
     segments,
     service,
@@ -170,10 +171,17 @@ def _live_tables(figures: dict[str, Any]) -> list[Table]:
     return [table]
 
 
+def _metrics_tables(figures: dict[str, Any]) -> list[Table]:
+    table = Table("measure", "found", "expected", title="What metrics cost")
+    for row in metrics.rows(figures):
+        table.add_row(*row)
+    return [table]
+
+
 BENCHMARKS: dict[str, Any] = {
     "engine": engine, "decoding": decoding, "service": service, "ablation": ablation, "segments": segments,
     "calibration": calibration, "cold_start": cold_start, "fields": fields, "joint": joint,
-    "training": training, "poisoned": poisoned, "live": live,
+    "training": training, "poisoned": poisoned, "live": live, "metrics": metrics,
 }  # fmt: skip
 TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "engine": _engine_tables,
@@ -188,6 +196,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "training": _training_tables,
     "poisoned": _poisoned_tables,
     "live": _live_tables,
+    "metrics": _metrics_tables,
 }
 
 

@@ -59,17 +59,17 @@ def of_rules() -> Iterator[Query]:
 
 
 def of_dashboards() -> Iterator[Query]:
-    """Queries of panels, annotations and variables."""
+    """Queries of panels, annotations and variables; the last two are the same in all dashboards."""
     for path in DASHBOARDS:
         page = json.loads(path.read_text())
         for panel in page["panels"]:
             for target in panel.get("targets", ()):
                 yield Query(f"{page['uid']}: {panel['title']}", target["expr"])
         for annotation in page["annotations"]["list"]:
-            yield Query(f"{page['uid']}: {annotation['name']}", annotation["expr"])
+            yield Query(f"annotation: {annotation['name']}", annotation["expr"])
         for variable in page["templating"]["list"]:
             if found := re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]):
-                yield Query(f"{page['uid']}: ${variable['name']}", f"count by ({found[2]}) ({found[1]})")
+                yield Query(f"variable: {variable['name']}", f"count by ({found[2]}) ({found[1]})")
 
 
 def selectors(expr: str) -> list[Selector]:

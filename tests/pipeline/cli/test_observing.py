@@ -3,6 +3,7 @@
 import http.client
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -242,6 +243,32 @@ def test_an_account_that_does_not_balance_shows(observed: Observed) -> None:
     counts = engine.counts.to_dict() | {"consumed": 31}
     observed.observer.stands({FIRST: Standing(40, 40, counts)})
     assert observed.value("accounting_imbalance_records", topic="in", partition="0") == 1
+
+
+def _series_of(keys: int, top_lanes: int = 0) -> set[tuple[str, tuple[tuple[str, str], ...]]]:
+    """Names and labels of all that is shown of an engine that has seen so many keys, each with an alarm."""
+    made = Observed(top_lanes=top_lanes)
+    engine = TestWorkshop().make(FIRST).engine
+    order = np.arange(keys)
+    names = [f"key-{n}" for n in range(keys)]
+    outcome = engine.process(Batch(names, order.astype(np.int32), order + 10**15, np.ones((keys, 1)), order))
+    alarms = tuple(an_anomaly(key=name) for name in names)
+    chunk = Chunk([Stored(n, b"a", b"", 1_000) for n in range(keys)], 0.0)
+    told = replace(outcome, anomalies=alarms)
+    made.observer.processed(FIRST, engine, told, chunk, decode_s=0.1, scoring_s=0.1)
+    made.observer.committed(0.1)
+    made.observer.stands({FIRST: Standing(keys, keys, engine.counts.to_dict())})
+    made.stop()
+    return {
+        (one.name, tuple(sorted(one.labels.items()))) for family in made.registry.collect() for one in family.samples
+    }
+
+
+def test_the_number_of_series_does_not_depend_on_the_number_of_keys() -> None:
+    """Ten keys and twenty thousand show the same series; those of lanes by name are as many as asked for, at most."""
+    few = _series_of(10)
+    assert _series_of(20_000) == few
+    assert len(_series_of(20_000, top_lanes=3)) == len(few) + 3
 
 
 def test_what_the_service_shows_is_what_the_catalogue_has() -> None:

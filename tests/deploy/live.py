@@ -1,0 +1,90 @@
+"""A real Prometheus over a running service, for tests."""
+
+import json
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from tests.deploy.queries import RULES
+from tests.kafka_broker import free_port
+
+JOB = "driftline"
+_VARIABLES = {"$__rate_interval": "30s", "$__interval": "5s", "$job": ".*", "$topic": ".*"}
+_START_S = 30.0
+
+
+class Prometheus:
+    """A process that scrapes one target every half second, and evaluates the rules.
+
+    Args:
+        target: host:port.
+    """
+
+    def __init__(self, program: str, directory: Path, target: str) -> None:
+        directory.mkdir()
+        config = directory / "prometheus.yml"
+        config.write_text(
+            f"""
+global: {{scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 1s}}
+rule_files: ["{RULES}"]
+scrape_configs: [{{job_name: {JOB}, static_configs: [{{targets: ["{target}"]}}]}}]
+"""
+        )
+        self._url = f"http://127.0.0.1:{free_port()}"
+        self._log = directory / "log"
+        with self._log.open("wb") as stream:
+            self._process = subprocess.Popen(
+                [
+                    program,
+                    f"--config.file={config}",
+                    f"--storage.tsdb.path={directory / 'data'}",
+                    f"--web.listen-address={self._url.removeprefix('http://')}",
+                    "--enable-feature=exemplar-storage",
+                ],
+                stdout=stream,
+                stderr=stream,
+            )
+        deadline = time.monotonic() + _START_S
+        while not self._is_ready():
+            assert time.monotonic() < deadline, self._log.read_text()[-2000:]
+            assert self._process.poll() is None, self._log.read_text()[-2000:]
+            time.sleep(0.1)
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self._url}/-/ready", timeout=5):  # noqa: S310  our own address
+                return True
+        except OSError:
+            return False
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait(30)
+
+    def get(self, path: str, **given: str) -> Any:
+        """What its HTTP API answers."""
+        query = urllib.parse.urlencode(given)
+        try:
+            with urllib.request.urlopen(f"{self._url}/api/v1/{path}?{query}", timeout=30) as answer:  # noqa: S310
+                told = json.load(answer)
+        except urllib.error.HTTPError as exc:
+            raise AssertionError(f"{given}: {exc.read().decode()}") from exc
+        assert told["status"] == "success", told
+        return told["data"]
+
+    def query(self, expr: str) -> list[dict[str, Any]]:
+        """Series that a query gives now, the variables of the dashboards being everything."""
+        for name, value in _VARIABLES.items():
+            expr = expr.replace(name, value)
+        found: list[dict[str, Any]] = self.get("query", query=expr)["result"]
+        return found
+
+    def value(self, expr: str) -> float:
+        """The one value that a query gives; 0 for none."""
+        found = self.query(expr)
+        assert len(found) <= 1, found
+        return float(found[0]["value"][1]) if found else 0.0
