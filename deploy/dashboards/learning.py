@@ -100,6 +100,29 @@ PAGE = Page(
             ),
         ),
         (
+            "Feedback",
+            (
+                Panel(
+                    "Feedback that holds",
+                    "What people have said of anomalies.",
+                    "short",
+                    (
+                        Query('max by (kind) (driftline_feedback{job=~"$job"})', "{{kind}}"),
+                        Query('max by (job) (driftline_feedback_unusable{job=~"$job"})', "{{job}} unusable"),
+                    ),
+                ),
+                Panel(
+                    "Events suppressed, and episodes that outlasted it",
+                    "What feedback keeps from people.",
+                    "cps",
+                    (
+                        Query(f"sum by (kind) (rate(driftline_suppressed_events_total{_RATE}))", "{{kind}}"),
+                        Query(f"sum by (job) (rate(driftline_outlasted_episodes_total{_RATE}))", "{{job}} outlasted"),
+                    ),
+                ),
+            ),
+        ),
+        (
             "Calibration",
             (
                 Panel(

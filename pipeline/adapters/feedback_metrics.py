@@ -3,12 +3,10 @@
 from collections import Counter as Counted
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry
 
-from pipeline.feedback import KINDS, Ranges
-
-PREFIX = "driftline"
-SUPPRESSING = ("false_alarm", "maintenance")
+from pipeline.catalogue import feedback as shown
+from pipeline.feedback import Ranges
 
 
 class FeedbackMetrics:
@@ -19,28 +17,10 @@ class FeedbackMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._suppressed = Counter(
-            "suppressed_events",
-            "Events of episodes that were marked or dropped, by what was said of their time.",
-            ["kind"],
-            namespace=PREFIX,
-            registry=registry,
-        )
-        for kind in SUPPRESSING:
-            self._suppressed.labels(kind)
-        self._outlasted = Counter(
-            "outlasted_episodes",
-            "Episodes told of behind what they were suppressed by.",
-            namespace=PREFIX,
-            registry=registry,
-        )
-        self._known = Gauge("feedback", "Feedback that holds.", ["kind"], namespace=PREFIX, registry=registry)
-        for kind in KINDS:
-            self._known.labels(kind)
-        self._unusable = Gauge(
-            "feedback_unusable", "Messages of the feedback topic of which nothing can be made.", namespace=PREFIX,
-            registry=registry,
-        )  # fmt: skip
+        self._suppressed = shown.SUPPRESSED_EVENTS.counter(registry)
+        self._outlasted = shown.OUTLASTED_EPISODES.counter(registry)
+        self._known = shown.FEEDBACK.gauge(registry)
+        self._unusable = shown.FEEDBACK_UNUSABLE.gauge(registry)
 
     def count(self, kinds: Iterable[str], outlasted: int) -> None:
         """Add events that were suppressed, by what, and episodes that outlasted it."""

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from pipeline.catalogue import engine, process, service
+from pipeline.catalogue import engine, feedback, process, service
 from pipeline.catalogue.metric import Metric
 
 GROUPS: Mapping[str, tuple[Metric, ...]] = MappingProxyType(
     {
         "engine": engine.METRICS,
         "service": service.METRICS,
+        "feedback": feedback.METRICS,
         "workers": process.WORKER_METRICS,
         "process": process.PROCESS_METRICS,
     }

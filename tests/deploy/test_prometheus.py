@@ -75,7 +75,7 @@ def run(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
     service = Serving(config, folder / "log", "--workers", "2")
     started: Prometheus | None = None
     try:
-        service.wait_until_ready(180)  # on a machine that has not compiled the kernels yet
+        service.wait_until_ready(400)  # on a machine that has not compiled the kernels yet
         started = Prometheus(program, folder / "prometheus", f"127.0.0.1:{service.port()}")
         start_s = time.time() - POINTS
         for part in range(PARTS):

@@ -285,5 +285,5 @@ def test_what_the_service_shows_is_what_the_catalogue_has() -> None:
         labels = {label for sample in family.samples for label in sample.labels} - {"le"}
         shown[metric.name] = (family.type, labels)
     made.stop()
-    listed = (*GROUPS["engine"], *GROUPS["service"])
+    listed = (*GROUPS["engine"], *GROUPS["service"], *GROUPS["feedback"])
     assert shown == {metric.name: (metric.kind, set(metric.label_names)) for metric in listed}
