@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from pipeline.adapters.live.view import LiveView
 from pipeline.engine import Outcome, PartitionEngine
 from pipeline.records import Place, RunIdentity
-from pipeline.service.plan import Standing
+from pipeline.service.plan import Chunk, Standing
 from pipeline.suppression import Marked
 
 
@@ -29,13 +29,23 @@ class LiveObserver:
     def fetched(self, messages: int) -> None:
         """See `Observer`."""
 
+    def decoded(self, messages: int) -> None:
+        """See `Observer`."""
+
+    def scored(self, messages: int) -> None:
+        """See `Observer`."""
+
+    def in_hand(self, *, decoding: int, scoring: int, aborted: int) -> None:
+        """See `Observer`."""
+
     def processed(
         self,
         place: Place,
         engine: PartitionEngine,
         outcome: Outcome,
+        chunk: Chunk,  # noqa: ARG002  the protocol's signature
         *,
-        decode_s: float,  # noqa: ARG002  the protocol's signature
+        decode_s: float,  # noqa: ARG002  as above
         scoring_s: float,  # noqa: ARG002  as above
     ) -> None:
         """See `Observer`."""
@@ -73,7 +83,7 @@ class LiveObserver:
     def swapped(self, place: Place, before: RunIdentity, now: RunIdentity) -> None:
         """See `Observer`."""
 
-    def snapshot_taken(self, place: Place, offset: int) -> None:
+    def snapshot_taken(self, place: Place, offset: int, seconds: float) -> None:  # noqa: ARG002  as above
         """See `Observer`."""
         self._view.snapshot_taken(place, offset)
 

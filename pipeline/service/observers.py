@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from pipeline.engine import Outcome, PartitionEngine
 from pipeline.records import Place, RunIdentity
-from pipeline.service.plan import Observer, Standing
+from pipeline.service.plan import Chunk, Observer, Standing
 from pipeline.suppression import Marked
 
 
@@ -34,12 +34,34 @@ class Observers:
         for one in self._observers:
             one.fetched(messages)
 
+    def decoded(self, messages: int) -> None:
+        """See `Observer`."""
+        for one in self._observers:
+            one.decoded(messages)
+
+    def scored(self, messages: int) -> None:
+        """See `Observer`."""
+        for one in self._observers:
+            one.scored(messages)
+
+    def in_hand(self, *, decoding: int, scoring: int, aborted: int) -> None:
+        """See `Observer`."""
+        for one in self._observers:
+            one.in_hand(decoding=decoding, scoring=scoring, aborted=aborted)
+
     def processed(
-        self, place: Place, engine: PartitionEngine, outcome: Outcome, *, decode_s: float, scoring_s: float
+        self,
+        place: Place,
+        engine: PartitionEngine,
+        outcome: Outcome,
+        chunk: Chunk,
+        *,
+        decode_s: float,
+        scoring_s: float,
     ) -> None:
         """See `Observer`."""
         for one in self._observers:
-            one.processed(place, engine, outcome, decode_s=decode_s, scoring_s=scoring_s)
+            one.processed(place, engine, outcome, chunk, decode_s=decode_s, scoring_s=scoring_s)
 
     def suppressed(self, place: Place, marked: Marked) -> None:
         """See `Observer`."""
@@ -81,10 +103,10 @@ class Observers:
         for one in self._observers:
             one.swapped(place, before, now)
 
-    def snapshot_taken(self, place: Place, offset: int) -> None:
+    def snapshot_taken(self, place: Place, offset: int, seconds: float) -> None:
         """See `Observer`."""
         for one in self._observers:
-            one.snapshot_taken(place, offset)
+            one.snapshot_taken(place, offset, seconds)
 
     def lost(self, place: Place, records: int) -> None:
         """See `Observer`."""

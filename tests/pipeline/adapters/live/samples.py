@@ -24,7 +24,7 @@ from pipeline.cli.observing import ServiceObserver
 from pipeline.engine import PartitionEngine
 from pipeline.records import Batch, Place
 from pipeline.service.observers import Observers
-from pipeline.service.plan import Standing
+from pipeline.service.plan import Chunk, Standing
 from tests.fakes import make_detector, make_engine
 
 PLACE = Place("metrics", 0)
@@ -73,7 +73,7 @@ class Told:
         """A batch, not committed yet."""
         engine = engine or self.engine
         outcome = engine.process(batch)
-        self.observer.processed(PLACE, engine, outcome, decode_s=0.001, scoring_s=0.001)
+        self.observer.processed(PLACE, engine, outcome, Chunk([], 0.0), decode_s=0.001, scoring_s=0.001)
         self.offset += len(batch)
         return outcome
 
