@@ -100,6 +100,83 @@ PAGE = Page(
             ),
         ),
         (
+            "Drift and training",
+            (
+                Panel(
+                    "Drift by partition",
+                    "Newest residuals against the usual ones; 1 is no drift. Shown with retrain.enabled.",
+                    "none",
+                    (
+                        Query(
+                            'max by (topic, partition) (driftline_drift_ratio{job=~"$job", topic=~"$topic"})',
+                            "{{topic}}/{{partition}}",
+                        ),
+                    ),
+                    orange=1.5,
+                    red=2,
+                ),
+                Panel(
+                    "Drifts told, and signals that wait for a training",
+                    "A drift asks for a training; a signal that waits for long has no trainer.",
+                    "short",
+                    (
+                        Query('sum by (job) (increase(driftline_drifts_total{job=~"$job"}[1h]))', "{{job}} drifts"),
+                        Query('sum by (job) (driftline_training_signals_pending{job=~"$job"})', "{{job}} pending"),
+                    ),
+                ),
+                Panel(
+                    "Trainings by what became of them, a day",
+                    "Refused by the gate is as good an end as promoted; failed is not.",
+                    "short",
+                    (
+                        Query(
+                            'sum by (outcome) (increase(driftline_training_runs_total{job=~"$job"}[1d]))', "{{outcome}}"
+                        ),
+                    ),
+                ),
+                Panel(
+                    "Stage and loss of the training",
+                    "What is being done, and the loss of the newest step.",
+                    "none",
+                    (
+                        Query('max by (stage) (driftline_training_stage{job=~"$job"})', "{{stage}}"),
+                        Query('max by (job) (driftline_training_step_loss{job=~"$job"})', "{{job}} loss"),
+                    ),
+                ),
+                Panel(
+                    "Champion and challenger",
+                    "Nats per point on the slice that the last training was judged on: lower is better.",
+                    "none",
+                    (Query('max by (bundle) (driftline_training_last_loss{job=~"$job"})', "{{bundle}}"),),
+                ),
+                Panel(
+                    "Time of the last training, by part",
+                    "Training itself is what a GPU shortens.",
+                    "s",
+                    (Query('max by (stage) (driftline_training_last_seconds{job=~"$job"})', "{{stage}}"),),
+                ),
+                number(
+                    "Trained on",
+                    "Device of the last training.",
+                    "none",
+                    'count by (device) (driftline_training_device_info{job=~"$job"})',
+                    "{{device}}",
+                ),
+                number(
+                    "Step",
+                    "Of the training that goes on, or of the last.",
+                    "short",
+                    'max by (job) (driftline_training_step{job=~"$job"})',
+                ),
+                number(
+                    "Since the last decision",
+                    "Of a training, whatever it was.",
+                    "s",
+                    'time() - max by (job) (driftline_training_last_success_timestamp_seconds{job=~"$job"} > 0)',
+                ),
+            ),
+        ),
+        (
             "Feedback",
             (
                 Panel(

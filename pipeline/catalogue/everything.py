@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from pipeline.catalogue import engine, feedback, process, service
+from pipeline.catalogue import engine, feedback, learning, process, service
 from pipeline.catalogue.metric import Metric
 
 GROUPS: Mapping[str, tuple[Metric, ...]] = MappingProxyType(
@@ -11,6 +11,8 @@ GROUPS: Mapping[str, tuple[Metric, ...]] = MappingProxyType(
         "engine": engine.METRICS,
         "service": service.METRICS,
         "feedback": feedback.METRICS,
+        "learning": learning.SERVICE_METRICS,
+        "trainer": learning.TRAINER_METRICS,
         "workers": process.WORKER_METRICS,
         "process": process.PROCESS_METRICS,
     }

@@ -22,7 +22,8 @@ def test_a_group_without_a_place_in_the_page_is_told() -> None:
     """Nobody can add a group and forget to document it."""
     page = PAGE.read_text()
     with pytest.raises(
-        ValueError, match=r"found marks of \['engine', 'feedback', 'process', 'service'\]; expected one pair"
+        ValueError,
+        match=r"found marks of \['engine', 'feedback', 'learning', 'process', 'service', 'trainer'\]; expected one pair",
     ):
         with_tables(page.replace("<!-- workers: generated -->", ""))
 
