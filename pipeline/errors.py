@@ -5,6 +5,7 @@
     │   ├── InputError                 a file, row or column of a source
     │   ├── ConfigError                an option or a key of the configuration
     │   │   └── TooLongError               a message is longer than its topic takes
+    │   ├── ShortHistoryError          a history that is too short to learn from
     │   ├── BundleError                a bundle that is damaged, foreign or of another version
     │   └── RegistryError              a registry of bundles that cannot be reached, is damaged, or does not allow it
     │       └── ConflictError              somebody else was first: the registry is not as the caller had seen it
@@ -91,6 +92,10 @@ class TooLongError(ConfigError):
             "max.message.bytes"
         )
         self.limit = limit
+
+
+class ShortHistoryError(UserError):
+    """A history that is too short to learn from; more of it may do."""
 
 
 class BundleError(UserError):

@@ -93,7 +93,7 @@ class _Line:
             if batch is None:
                 self.is_read = True
                 break
-            batch = _select(batch, self._chosen(batch))
+            batch = select(batch, self._chosen(batch))
             if len(batch):
                 times = np.where(has_time(batch), batch.time_us, 0)
                 orders.append(np.maximum.accumulate(np.maximum(times, self._newest_us)))
@@ -139,7 +139,8 @@ def _merged(taken: Sequence[tuple[Batch, NDArray[np.int64]] | None]) -> Iterator
     yield _permuted(whole, np.argsort(np.concatenate([order for _, order in parts]), kind="stable"))
 
 
-def _select(batch: Batch, chosen: NDArray[np.bool_]) -> Batch:
+def select(batch: Batch, chosen: NDArray[np.bool_]) -> Batch:
+    """The chosen records (n,) of a batch."""
     return batch if chosen.all() else _permuted(batch, np.flatnonzero(chosen))
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
+from pipeline.catalogue import learning
 from pipeline.catalogue import service as shown
 from pipeline.records import Place
 
@@ -51,6 +52,7 @@ class ServiceMetrics(Collector):
         self.swaps = shown.SWAPS.counter(registry)
         self.rollbacks = shown.ROLLBACKS.counter(registry)
         self.probation = shown.BUNDLE_PROBATION.gauge(registry)
+        self.drifts = learning.DRIFTS.counter(registry)
         self.trained_until = shown.BUNDLE_TRAINED_UNTIL.gauge(registry)
         self.restore_seconds = shown.RESTORE_SECONDS.histogram(registry)
         self.last_restore = shown.LAST_RESTORE.gauge(registry)
@@ -61,6 +63,7 @@ class ServiceMetrics(Collector):
         self.reloads = shown.CONFIG_RELOADS.counter(registry)
         self._partitions = shown.PARTITIONS.gauge(registry)
         self._held: dict[Place, Held] = {}
+        self._rises: dict[Place, float] = {}
         registry.register(self)
 
     def count_dead_letters(self, reasons: Mapping[str, int]) -> None:
@@ -78,6 +81,10 @@ class ServiceMetrics(Collector):
         """Show how the partitions stand; those left out are no longer shown."""
         self._held = dict(held)  # replaced at once, so that a scrape sees one commit, not parts of two
 
+    def set_rises(self, rises: Mapping[Place, float]) -> None:
+        """Show the newest residuals of partitions against their usual ones, as factors; of those where it is known."""
+        self._rises = dict(rises)
+
     def collect(self) -> Iterator[Any]:
         """Metrics by partition, all of the same commit."""
         held = self._held
@@ -85,6 +92,9 @@ class ServiceMetrics(Collector):
         lag, imbalance = shown.LAG_RECORDS.gauge_family(), shown.ACCOUNTING_IMBALANCE.gauge_family()
         snapshot, snapshot_s = shown.SNAPSHOT_OFFSET.gauge_family(), shown.LAST_SNAPSHOT.gauge_family()
         consumed, records = shown.ACCOUNTING_CONSUMED.counter_family(), shown.ACCOUNTING_RECORDS.counter_family()
+        rise = learning.DRIFT_RATIO.gauge_family()
+        for place, factor in self._rises.items():
+            rise.add_metric((place.topic, str(place.partition)), factor)
         for place, one in held.items():
             labels = (place.topic, str(place.partition))
             offset.add_metric(labels, one.offset)
@@ -96,4 +106,4 @@ class ServiceMetrics(Collector):
             consumed.add_metric(labels, one.consumed)
             for disposition, count in one.records.items():
                 records.add_metric((*labels, disposition), count)
-        yield from (offset, end, lag, imbalance, snapshot, snapshot_s, consumed, records)
+        yield from (offset, end, lag, imbalance, snapshot, snapshot_s, consumed, records, rise)

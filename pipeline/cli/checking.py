@@ -16,7 +16,8 @@ from pipeline.cli import check_kafka, check_risk, check_state
 from pipeline.cli.check_kafka import Inputs, Told
 from pipeline.cli.detecting import require_lstm
 from pipeline.cli.kafka_settings import settings_from
-from pipeline.cli.opening import open_bundle
+from pipeline.cli.learning.beside import begins_with_shipped, has_torch, require_retrain
+from pipeline.cli.opening import SHIPPED, open_bundle
 from pipeline.cli.service_topics import require_input, topic_plan, topics_beside, topics_wanted
 from pipeline.cli.timeouts import against_broker, among_themselves
 from pipeline.cli.wiring import window_spec
@@ -96,6 +97,7 @@ def _with_brokers(checks: _Checks, config: Config, connection: KafkaSettings, fo
 def _configuration(config: Config, found: _Found) -> Iterator[Told]:
     require_lstm(config)
     require_input(config)
+    require_retrain(config)
     window_spec(config)
     connection = settings_from(config.kafka)
     client_options(connection)
@@ -103,9 +105,17 @@ def _configuration(config: Config, found: _Found) -> Iterator[Told]:
     what = ", ".join(config.input.topics or ()) or f"topics like {config.input.pattern}"
     yield "ok", f"{what} as {config.input.format}, group {config.kafka.group}"
     yield from among_themselves(config)
+    if config.retrain.enabled and has_torch():
+        yield "ok", f"a trainer runs beside it, with {config.retrain.threads} threads of torch"
+    elif config.retrain.enabled:
+        yield "warning", "found no torch for the trainer; expected it here, or on the host of a trainer that runs alone"
 
 
 def _bundle(config: Config, scratch: Path, found: _Found) -> Iterator[Told]:
+    if begins_with_shipped(config):
+        yield "info", "nothing has happened in the registry; it will begin with the shipped bundle"
+        detector = config.detector.model_copy(update={"bundle": SHIPPED})
+        config = config.model_copy(update={"detector": detector})
     bundle = open_bundle(config)
     found.workshop = EngineWorkshop(config, bundle, scratch)
     risk = brief_risk(config.detector.risk, config.detector.risk_per_day)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
@@ -21,6 +22,9 @@ from pipeline.records import Phase, Place, RunIdentity
 from pipeline.service.guard import Guard
 from pipeline.service.plan import Chunk, Log, Standing
 from pipeline.suppression import Marked, suppressions
+
+if TYPE_CHECKING:
+    from pipeline.cli.learning.drifting import DriftWatch
 
 _IDLE_S = 10.0
 _JUDGED = (Phase.PROVISIONAL, Phase.LIVE)
@@ -54,6 +58,7 @@ class ServiceObserver:
         top_lanes: lanes that are shown by name, see `TopLanes`.
         trained_until: given the id of a bundle, the event time at which what it was trained on ends, in seconds since
             1970-01-01 UTC; 0 for none.
+        drift: likewise.
         clock: monotonic seconds.
     """
 
@@ -71,12 +76,14 @@ class ServiceObserver:
         budget: AlarmBudget | None = None,
         top_lanes: int = 0,
         trained_until: Callable[[str], float] = lambda _bundle: 0.0,
+        drift: "DriftWatch | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.service = ServiceMetrics(registry)
         self.feedback = FeedbackMetrics(registry)
         self._guard = guard
         self._log = log
+        self._drift = drift
         self._engine = EngineMetrics(registry)
         self._engine.name_build(version)
         self._engine.name_bundle(bundle, detector.name)
@@ -172,6 +179,8 @@ class ServiceObserver:
             if self._guard.scored(outcome):
                 self.service.rollbacks.inc()
             self.service.probation.set(self._guard.is_on_probation)
+        if self._drift is not None and self._drift.scored(place, outcome.residuals, engine.watermark_us):
+            self.service.drifts.inc()
 
     def suppressed(self, place: Place, marked: Marked) -> None:
         """See `Observer`."""
@@ -209,6 +218,7 @@ class ServiceObserver:
                 *self._snapshots.get(place, (-1, 0.0)),
             )
         self.service.set_held(self._held)
+        self._show_drift()
         self._show_state()
 
     def commit_failed(self) -> None:
@@ -228,7 +238,10 @@ class ServiceObserver:
             for place in places:
                 for known in (self._engines, self._moved, self._held, self._snapshots):
                     known.pop(place, None)
+            if self._drift is not None:
+                self._drift.dropped(places)
             self.service.set_held(self._held)
+            self._show_drift()
             self._show_state()
 
     def restored(self, place: Place, seconds: float, snapshot_offset: int) -> None:
@@ -244,6 +257,8 @@ class ServiceObserver:
         self.service.trained_until.set(self._trained_until(now.bundle))
         if self._guard is not None:
             self._guard.swapped(now.bundle)
+        if self._drift is not None:
+            self._drift.swapped(place, now.bundle)
 
     def snapshot_taken(self, place: Place, offset: int, seconds: float) -> None:
         """See `Observer`."""
@@ -262,6 +277,10 @@ class ServiceObserver:
         self.service.stalled.set(len(places))
         names = ", ".join(f"{place.topic}/{place.partition}" for place in places)
         self._health.fail(f"no progress on {names} while its lag grows" if names else "")
+
+    def _show_drift(self) -> None:
+        if self._drift is not None:
+            self.service.set_rises(self._drift.rises)
 
     def _show_state(self) -> None:
         lanes = dict.fromkeys(Phase, 0)

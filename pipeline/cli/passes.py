@@ -56,10 +56,13 @@ class Pass:
         self._kernels = kernels
         self._told: set[str] = set()
 
+    def _open(self, name: str) -> FileSource | TopicSource:
+        from_us, to_us = self._between
+        return open_recorded(name, self.config, from_us=from_us, to_us=to_us)
+
     @cached_property
     def _sources(self) -> list[tuple[str, FileSource | TopicSource]]:
-        from_us, to_us = self._between
-        opened = [(name, open_recorded(name, self.config, from_us=from_us, to_us=to_us)) for name in self._names]
+        opened = [(name, self._open(name)) for name in self._names]
         first_name, first = opened[0]
         for name, source in opened[1:]:
             if sorted(source.fields) != sorted(first.fields):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from kafka import KafkaConsumer
@@ -30,8 +30,9 @@ from pipeline.cli.following import following, make_guard
 from pipeline.cli.kafka_settings import settings_from
 from pipeline.cli.live_observer import LiveObserver
 from pipeline.cli.live_web import make_web
+from pipeline.cli.learning.beside import begin_registry, beside, require_retrain
 from pipeline.cli.observing import ServiceObserver
-from pipeline.cli.opening import open_bundle
+from pipeline.cli.opening import followed_registry, open_bundle
 from pipeline.cli.reloading import ConfigWatch, plan_of
 from pipeline.cli.service_topics import ensure_topics, require_input
 from pipeline.cli.signals import ServeSignals
@@ -45,7 +46,10 @@ from pipeline.interfaces import Outbox, StateStore
 from pipeline.records import Batch, Place
 from pipeline.service.loop import Service
 from pipeline.service.observers import Observers
-from pipeline.service.plan import Topics
+from pipeline.service.plan import Log, Topics
+
+if TYPE_CHECKING:
+    from pipeline.cli.learning.drifting import DriftWatch
 
 _WARM_UP = Place("", 0)
 _SWITCH_S = 1e-4
@@ -83,10 +87,12 @@ def serve(config: Config, member: Member) -> int:
     require_lstm(config)
     require_input(config)
     require_sound(config)
+    require_retrain(config)
     log = configure_logs(log_settings(config, member.worker), sys.stderr)
     with ExitStack() as held:
         signals = held.enter_context(ServeSignals(config.service.shutdown_timeout.total_seconds()))
         connection = settings_from(config.kafka)
+        begin_registry(config, log)
         bundle = open_bundle(config)
         spills = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="driftline-")))
         bundles = held.enter_context(following(config, bundle, log))
@@ -125,6 +131,7 @@ def serve(config: Config, member: Member) -> int:
             budget=AlarmBudget.of(config, len(message_format(config).value_fields)),
             top_lanes=config.http.top_lanes,
             trained_until=workshop.trained_until_s,
+            drift=_drift_watch(config, bundle.short_id, log, held),
         )
         marking = held.enter_context(following_feedback(config, connection, log, observer.feedback))
         watch = ConfigWatch(
@@ -156,6 +163,8 @@ def serve(config: Config, member: Member) -> int:
         sys.setswitchinterval(_SWITCH_S)
         gc.set_threshold(*_GC_THRESHOLDS)
         gc.freeze()  # what is there by now stays, and need not be looked through again and again
+        if member.worker is None:  # else the supervisor has one for all
+            held.enter_context(beside(config, member.config_file, log))
         service.run()
         log.info("stopped")
     return 0
@@ -171,6 +180,7 @@ def load_again(member: Member) -> Config:
     require_lstm(config)
     require_input(config)
     require_sound(config)
+    require_retrain(config)
     window_spec(config)
     return config
 
@@ -202,6 +212,18 @@ def make_store(config: Config, connection: KafkaSettings, outbox: Outbox) -> Sta
         )
 
     return TopicStateStore(outbox, config.state.topic, config.kafka.group, consumer)
+
+
+def _drift_watch(config: Config, bundle: str, log: Log, held: ExitStack) -> "DriftWatch | None":
+    """Who tells drift; None where nobody is to."""
+    url = followed_registry(config)
+    if url is None or not (config.retrain.enabled and config.retrain.on_drift):
+        return None
+    from pipeline.cli.learning.drifting import watch_drift  # river takes a second to import
+
+    watch, close = watch_drift(config, url, bundle, log)
+    held.callback(close)
+    return watch
 
 
 def _feed_settings(config: Config, instance: str | None) -> FeedSettings:

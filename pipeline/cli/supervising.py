@@ -9,6 +9,7 @@ from pipeline.adapters.live.merged import MergedView
 from pipeline.adapters.logs import configure_logs
 from pipeline.cli.detecting import require_lstm
 from pipeline.cli.live_web import make_web
+from pipeline.cli.learning.beside import begin_registry, beside, require_retrain
 from pipeline.cli.service_topics import require_input
 from pipeline.cli.serving import log_settings
 from pipeline.cli.signals import ServeSignals
@@ -29,6 +30,7 @@ def supervise(config: Config, file: Path | None, count: int, options: Sequence[s
     require_lstm(config)
     require_input(config)
     require_sound(config)
+    require_retrain(config)
     log = configure_logs(log_settings(config), sys.stderr)
 
     def command(number: int, tells: int, life: int) -> Sequence[str]:
@@ -43,7 +45,9 @@ def supervise(config: Config, file: Path | None, count: int, options: Sequence[s
         port, stop_http = serve_http(config.http.host, config.http.port, supervisor.registry(), supervisor, web)
         log.info("supervising", workers=count, http=f"{config.http.host}:{port}")
         try:
-            supervisor.start(count)
-            return supervisor.run(signals.stopping, signals, timeout_s)
+            begin_registry(config, log)
+            with beside(config, file, log):
+                supervisor.start(count)
+                return supervisor.run(signals.stopping, signals, timeout_s)
         finally:
             stop_http()

@@ -32,10 +32,13 @@ Examples:
       What a topic has held since then.
   driftline train history.csv --start-from champion --publish
       The network in service, tuned further; then it is in the registry, for you to compare and promote.
+  driftline train --follow --config driftline.toml
+      Runs beside the service, and trains whenever it is due.
   driftline train history.csv --scratch --hidden 32 --seed 2 --time-limit 5min --out bundles/small
       Nothing taken over but the thresholds.
 """
 _BUNDLE, _NETWORK, _TRAINING, _RUN = "The bundle", "The network", "The training", "How to run"
+_FOLLOW = "Beside the service"
 _POSITIVE = click.IntRange(min=1)
 CONTEXT = 512
 """Records before each excerpt that bring the network's state to where scoring would have it."""
@@ -46,7 +49,7 @@ TUNING_RATE, SCRATCH_RATE = 2e-3, 1e-2
 
 
 @click.command("train", cls=Command, epilog=_EXAMPLES, context_settings={"show_default": True})
-@click.argument("history", nargs=-1, required=True)
+@click.argument("history", nargs=-1)
 @option(
     "--out",
     group=_BUNDLE,
@@ -117,6 +120,15 @@ TUNING_RATE, SCRATCH_RATE = 2e-3, 1e-2
     help="Configuration in TOML.  [default: ./driftline.toml, if there is one]",
 )
 @option("--quiet", group=_RUN, is_flag=True, help="Show neither progress nor notices.")
+@option("--follow", group=_FOLLOW, is_flag=True, help="Train the champion on the input topics whenever it is due.")
+@option(
+    "--metrics-port",
+    group=_FOLLOW,
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Show Prometheus metrics there; 0 for any.  [default: retrain.metrics_port, none]",
+)
+@click.option("--beside", hidden=True, type=int, default=None)
 def command(history: tuple[str, ...], **given: Any) -> int:
     """Fit a network to your own history: a bundle in a folder, or in the registry.
 
@@ -127,7 +139,18 @@ def command(history: tuple[str, ...], **given: Any) -> int:
     Without a time limit, the same history and options give the same weights on the same CPU, even after interruptions:
     the same command goes on with a training that was interrupted. `torchrun --nproc-per-node N -m pipeline train ...`
     trains on several devices.
+
+    With --follow it runs until it is told to stop, and takes everything from the configuration: by [retrain] it looks
+    whether a training is due, trains the champion of the registry on the newest history of the [input] topics, has the
+    gate judge it on a slice that it has not learned from, and promotes what passes. `driftline serve` runs one beside
+    it with retrain.enabled; it may as well run alone, on a host with a GPU. It takes only --config, --registry and
+    --metrics-port.
     """
+    if given.pop("follow"):
+        from pipeline.cli.learning.options import follow_as_told
+
+        return follow_as_told(history, given)
+    _require_history(history)
     from pipeline.cli.kernels import use_kernel_cache
     from pipeline.config import Given, environment, load_config
     from pipeline.errors import ConfigError
@@ -180,6 +203,11 @@ def command(history: tuple[str, ...], **given: Any) -> int:
         publish(registry, bundle, history, given, console)
     kept_in.remove()
     return 0
+
+
+def _require_history(history: tuple[str, ...]) -> None:
+    if not history:
+        raise click.UsageError("Missing argument 'HISTORY...': what to learn from, or --follow.")
 
 
 def _watch(passing: "Pass", parent: "Bundle", given: dict[str, Any], screen: "Screen") -> "History":

@@ -257,6 +257,61 @@ class GateSection(Section):
     )
 
 
+class RetrainSection(Section):
+    """When and how the champion is trained anew: by `driftline train --follow`, which `driftline serve` starts."""
+
+    enabled: bool = Field(
+        default=False,
+        description="Whether `driftline serve` runs a trainer beside it; needs 'champion' as detector.bundle, and the "
+        "extra 'train'.",
+    )
+    interval: Duration | None = Field(
+        default=None,
+        gt=timedelta(0),
+        description="Event time between trainings, whatever the drift; none by time alone where left out.",
+        examples=["7d"],
+    )
+    on_drift: bool = Field(default=True, description="Whether the service tells drift, and a training answers it.")
+    least_interval: Duration = Field(
+        default=timedelta(days=1),
+        gt=timedelta(0),
+        description="Event time between two trainings at the least, but for those that are requested; a 48th of it is "
+        "what residuals are averaged over to tell drift.",
+    )
+    history: Duration = Field(
+        default=timedelta(days=30),
+        gt=timedelta(0),
+        description="How far back a training reads, by event time; the newest part, gate.held_out, is for the gate.",
+    )
+    promote: Literal["gate", "never"] = Field(
+        default="gate",
+        description="What passes the gate is promoted ('gate'), or put into the registry with its report ('never').",
+    )
+    time_limit: Duration = Field(
+        default=timedelta(minutes=30),
+        gt=timedelta(0),
+        description="Most time for fitting the network; reading the history and judging come on top.",
+    )
+    steps: int = Field(default=1500, ge=1, description="Most optimiser steps of a training.")
+    threads: int = Field(default=1, ge=1, le=256, description="Threads of torch.")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="'auto' (CUDA if any), 'cpu' or 'cuda'.")
+    most_points: int = Field(
+        default=2_000_000, ge=1, description="Points learned from at most, the newest of each key; decides the memory."
+    )
+    check_interval: Duration = Field(
+        default=timedelta(minutes=1),
+        gt=timedelta(0),
+        description="How often the trainer looks whether a training is due.",
+    )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port at http.host at which the trainer shows /metrics; 0 for any, none where left out.",
+        examples=[9465],
+    )
+
+
 class SourceSection(Section):
     """Which columns of files, or fields of messages ('metrics.cpu' leads into an object), are read."""
 
@@ -473,6 +528,7 @@ class Config(Section):
     state: StateSection = StateSection()
     models: ModelsSection = ModelsSection()
     gate: GateSection = GateSection()
+    retrain: RetrainSection = RetrainSection()
     source: SourceSection = SourceSection()
     replay: ReplaySection = ReplaySection()
     kafka: KafkaSection = KafkaSection()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from detectors.excerpts import Excerpts, Series, Track, is_dead, joint_series, lane_series, least_steps
 from detectors.network import Network
-from pipeline.errors import MissingExtraError, UserError
+from pipeline.errors import MissingExtraError, ShortHistoryError
 from pipeline.resuming import TrainingStore, identity_of, run_training
 from pipeline.training.history import History
 
@@ -85,14 +85,14 @@ def fit(
 
     Raises:
         CheckpointError: what is kept is damaged, or of another history or configuration.
-        UserError: the history is too short to learn from, or there is nothing of it that is not masked.
+        ShortHistoryError: the history is too short to learn from, or there is nothing of it that is not masked.
     """
     gathered = gather(history, config)
     series = gathered.series
     excerpts = Excerpts(series, config.training.context, config.length, len(config.training.fields) or 1)
     validation = excerpts.held_back(config.validation)
     if not np.isfinite(validation.targets).any(axis=(0, 1)).all():
-        raise UserError(
+        raise ShortHistoryError(
             "found a horizon of which nothing is left to judge by, all being masked or across gaps; expected some: "
             "give a longer history"
         )
@@ -155,7 +155,7 @@ def gather(history: History, config: FitConfig) -> Gathered:
     Points of episodes are masked, and so are those of lanes that tell one value for a whole excerpt.
 
     Raises:
-        UserError: none is long enough, or none of those that are has anything to learn from.
+        ShortHistoryError: none is long enough, or none of those that are has anything to learn from.
     """
     names, horizons = config.training.fields, config.training.horizons
     excerpt = config.training.context + config.length
@@ -173,10 +173,12 @@ def gather(history: History, config: FitConfig) -> Gathered:
         elif steps[0] >= needed:
             found.append(joint_series([tracks[name] for name in names], steps[0], horizons))
     if not found:
-        raise UserError(f"found a history of at most {longest} records a key; expected at least {needed} to learn from")
+        raise ShortHistoryError(
+            f"found a history of at most {longest} records a key; expected at least {needed} to learn from"
+        )
     series = [one for one in found if np.isfinite(one.targets[: one.split]).any()]
     if not series:
-        raise UserError(
+        raise ShortHistoryError(
             f"found {len(found)} series, of which all points are of incidents or of one value for {excerpt} records; "
             "expected some that change: give a longer history"
         )

@@ -10,6 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 from pipeline.adapters.kafka.connection import KafkaSettings, client_options, told_as_feed_error
 from pipeline.errors import InputError, nearest
 from pipeline.interfaces import Message
+from pipeline.merging import has_time, select
 from pipeline.records import Batch
 
 _POLL_MS = 500
@@ -57,6 +58,8 @@ class RangePartition:
     Attributes:
         name: number of the partition, as the live service names it.
         first, end: offsets; `end` is the first that is left out.
+        within: range of event time of the points, the latter exclusive, whatever Kafka has for the times of the
+            messages; points without a usable time are left out. None for all.
     """
 
     name: str
@@ -67,6 +70,7 @@ class RangePartition:
     points_per_message: int
     consumer: Callable[[], Any]
     make_decoder: Callable[[str | None], RangeDecoder]
+    within: tuple[int, int] | None = None
 
     def batches(self, batch_size: int, *, after_row: int = 0) -> Iterator[Batch]:
         """Its points behind a position, in micro-batches of at most a size; see `pipeline.interfaces.Partition`.
@@ -88,6 +92,10 @@ class RangePartition:
                 if after_row:
                     behind = int((batch.position <= after_row).sum())
                     batch = batch.slice(behind, len(batch))
+                if self.within is not None:
+                    from_us, until_us = self.within
+                    timely = (batch.time_us >= from_us) & (batch.time_us < until_us)
+                    batch = select(batch, has_time(batch) & timely)
                 for at in range(0, len(batch), batch_size):
                     yield batch.slice(at, min(at + batch_size, len(batch)))
         finally:

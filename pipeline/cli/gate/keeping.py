@@ -35,10 +35,15 @@ def write_reports(described: dict[str, Any], out: Path) -> dict[str, bytes]:
     return reports
 
 
-def keep_and_promote(judged: Judged, reports: dict[str, bytes], config: Config, act: Act) -> Iterator[str]:
+def keep_and_promote(
+    judged: Judged, reports: dict[str, bytes], config: Config, act: Act, *, promote: bool = True
+) -> Iterator[str]:
     """Publish and promote a challenger that passed, and keep the reports with it; gives lines to tell.
 
     One that was refused has its reports kept if it is in the registry.
+
+    Args:
+        promote: whether it is to be promoted, not only published.
 
     Raises:
         ConflictError: the champion is another by now.
@@ -56,6 +61,9 @@ def keep_and_promote(judged: Judged, reports: dict[str, bytes], config: Config, 
         yield f"the report is kept in {registry.shown}/{REPORTS}/{short(name)}..."
     if not passed:
         yield f"{short(name)} is not promoted; {short(judged.in_service)} stays the champion"
+        return
+    if not promote:
+        yield f"{short(name)} passes and is in the registry; {short(judged.in_service)} stays the champion"
         return
     event = registry.promote(name, act, expected=judged.in_service)
     now = "now champion" if event else "champion already"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.commands import Command, option
-from pipeline.cli.models.options import act_of, acting_options, open_registry
+from pipeline.cli.models.options import act_of, acting_options, config_of, open_registry
 
 if TYPE_CHECKING:
     from pipeline.adapters.bundles.collection import Plan
@@ -35,13 +35,15 @@ def command(*, ancestors: int, events: int, younger_than: str, yes: bool, **give
     """Remove bundles that no rule keeps.
 
     The champion, the one that a roll back goes to and pinned ones are always kept. What interrupted publications have
-    left goes too, once it is a day old. Without --yes nothing is removed.
+    left goes too, once it is a day old, and so do signals that trainings have answered. Without --yes nothing is
+    removed.
     """
     from pipeline.adapters.bundles.collection import Rule
-    from pipeline.cli.models.telling import print_json
+    from pipeline.cli.models.telling import print_json, say
 
     rule = Rule(ancestors, events, _duration(younger_than))
     registry, act = open_registry(given), act_of(given)
+    answered = _collect_signals(config_of(given).models.registry, yes=yes)
     plan = registry.collect(rule, act) if yes else registry.plan(rule, act)
     if given["as_json"]:
         print_json(
@@ -51,10 +53,27 @@ def command(*, ancestors: int, events: int, younger_than: str, yes: bool, **give
                 "strays": plan.strays,
                 "bytes_freed": plan.bytes_freed,
                 "kept": plan.kept,
+                "signals": answered,
             }
         )
         return
     _print(registry, plan, yes=yes)
+    if answered:
+        say(f"{'removed' if yes else 'would remove'} {len(answered)} signals that trainings have answered")
+
+
+def _collect_signals(url: str, *, yes: bool) -> list[str]:
+    """Names of the signals that nothing more comes of, which are gone from now on with `yes`."""
+    from pipeline.adapters.bundles.reading import RegistryView
+    from pipeline.adapters.bundles.training_log import TrainingLog
+    from pipeline.learning.schedule import is_answered
+
+    records, champion = TrainingLog(url), RegistryView(url).champion() or ""
+    runs = records.runs()
+    answered = [one.name for one in records.signals() if is_answered(one, runs, champion)]
+    if yes:
+        records.remove(answered)
+    return answered
 
 
 def _duration(text: str) -> timedelta:

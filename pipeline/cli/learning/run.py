@@ -1,0 +1,253 @@
+"""One training, in a process of its own: from the history to what the gate says of it.
+
+`python -m pipeline.cli.learning.run TELLS LIFE` takes a `Job` on its standard input, tells on the descriptor TELLS in
+lines of JSON, and ends when LIFE does: when whoever has started it is gone. Memory goes back when it ends, and one that
+the system kills for taking too much takes nobody with it.
+"""
+
+import os
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pipeline.cli.kernels import use_kernel_cache
+
+if TYPE_CHECKING:
+    from detectors.training import StepReport
+    from pipeline.adapters.bundles import Bundle
+    from pipeline.adapters.kafka.source import RangePartition
+    from pipeline.cli.gate.running import Judged
+    from pipeline.cli.learning.job import Job, Result
+    from pipeline.config import Config
+    from pipeline.learning.records import Outcome
+    from pipeline.training.fit import FitConfig, Fitted
+
+SEED = 1
+_STEP_S = 0.5
+
+
+@dataclass(slots=True)
+class Course:
+    """Tells how far it is, and keeps how long each part took."""
+
+    write: Callable[[bytes], Any]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Within the block that part is done."""
+        from pipeline.cli.learning.job import Told
+
+        self.tell(Told(name))
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.monotonic() - began, 3)
+
+    def tell(self, what: Any) -> None:
+        """A line."""
+        self.write(msgspec.json.encode(what) + b"\n")
+
+
+def train_and_judge(job: "Job", config: "Config", course: Course, kernels: Path) -> "Result":
+    """Train the champion on from what is before the slice that the gate judges on, and have it judged.
+
+    Raises:
+        DriftlineError: as the parts of it raise.
+    """
+    import pipeline.training.fit  # noqa: F401  before anything else that needs torch: it tells what is missing
+    from pipeline.adapters.bundles import save_bundle
+    from pipeline.adapters.bundles.registry import Registry
+    from pipeline.cli.feedback.places import read_named
+    from pipeline.cli.learning.history import PassWithin, input_sources
+    from pipeline.cli.screen import Screen
+    from pipeline.cli.train import LEAST_RECORDS
+    from pipeline.cli.trained import bundle_of
+    from pipeline.training.history import History
+
+    screen = Screen(quiet=True)
+    parent = Registry(config.models.registry).load(job.champion)
+    sources = input_sources(config)
+    with course.stage("measuring"):
+        cut_us, last_us = _extent(job, config, sources)
+    passing = PassWithin(sources, config, (job.since_us, cut_us), screen, kernels)
+    feedback = read_named(None, config, screen.note)
+    kept = History(config.retrain.most_points, LEAST_RECORDS * len(passing.fields), feedback)
+    with course.stage("reading"):
+        passing.run(parent, kept)
+    with course.stage("training"):
+        fitted = _fit(kept, _plan(config, parent), parent, course)
+    bundle = bundle_of(fitted, parent, SEED, {})
+    with tempfile.TemporaryDirectory(prefix="driftline-") as scratch, course.stage("judging"):
+        folder = Path(scratch, "challenger")
+        save_bundle(bundle, folder)
+        judged = _judge(job, config, folder, sources, last_us + 1 - cut_us, kernels)
+    with course.stage("publishing"):
+        return _conclude(job, config, bundle, fitted, judged, cut_us, course)
+
+
+def _extent(job: "Job", config: "Config", sources: list[str]) -> tuple[int, int]:
+    """Event time at which what is judged on begins, and the last of the history."""
+    from pipeline.cli.learning.history import open_within
+    from pipeline.errors import InputError, ShortHistoryError
+    from pipeline.gate.extent import measure_extent
+
+    partitions: list[RangePartition] = []
+    for name in sources:
+        try:
+            partitions += open_within(name, config, job.since_us, job.until_us).partitions
+        except InputError as exc:
+            raise ShortHistoryError(str(exc)) from exc
+    extent = measure_extent(partitions, None, lambda _batch: None, lambda: False)
+    if extent is None:
+        raise ShortHistoryError("found no records in the range of time that a training reads; expected some")
+    return extent.begin_of(config.gate.held_out), extent.last_us
+
+
+def _plan(config: "Config", parent: "Bundle") -> "FitConfig":
+    """How to fit; as `driftline train` does by default, from the weights of the parent."""
+    from detectors.training import TrainingConfig
+    from pipeline.cli.train import CONTEXT, TUNING_RATE
+    from pipeline.cli.wiring import window_spec
+    from pipeline.training.fit import FitConfig
+    from pipeline.windows import TimeWindows
+
+    network = parent.network
+    training = TrainingConfig(
+        seed=SEED, layers=network.layers, hidden=network.hidden, horizons=network.horizons, fields=network.fields,
+        context=CONTEXT, steps=config.retrain.steps, peak_rate=TUNING_RATE, patience=8, threads=config.retrain.threads,
+        device=config.retrain.device,
+    )  # fmt: skip
+    return FitConfig(
+        training,
+        by_pane=isinstance(window_spec(config), TimeWindows),
+        time_limit_s=config.retrain.time_limit.total_seconds(),
+    )
+
+
+def _fit(kept: Any, plan: "FitConfig", parent: "Bundle", course: Course) -> "Fitted":
+    from pipeline.cli.learning.job import Told
+    from pipeline.training.fit import fit
+
+    told_s = 0.0
+
+    def progress(report: "StepReport") -> None:
+        nonlocal told_s
+        if report.loss is not None or time.monotonic() - told_s >= _STEP_S:
+            told_s = time.monotonic()
+            course.tell(Told("training", report.step, report.loss))
+
+    return fit(kept, plan, parent.network, clock=time.monotonic, progress=progress)
+
+
+def _judge(job: "Job", config: "Config", folder: Path, sources: list[str], slice_us: int, kernels: Path) -> "Judged":
+    from pipeline.cli.gate.running import Request, judge
+    from pipeline.cli.screen import Screen
+
+    gate = config.gate.model_copy(update={"held_out": timedelta(microseconds=slice_us)})
+    request = Request(str(folder), None, sources, job.since_us, job.until_us, None, promote=True)
+    return judge(request, config.model_copy(update={"gate": gate}), Screen(quiet=True), kernels=kernels)
+
+
+def _conclude(
+    job: "Job",
+    config: "Config",
+    bundle: "Bundle",
+    fitted: "Fitted",
+    judged: "Judged",
+    cut_us: int,
+    course: Course,
+) -> "Result":
+    """Publish and promote what passed, as far as that is wanted and allowed, and keep the reports in any case."""
+    from pipeline.adapters.bundles.training_log import TrainingLog
+    from pipeline.adapters.report.gate import render_gate
+    from pipeline.cli.evaluate.running import to_json
+    from pipeline.cli.learning.job import Result
+
+    described = judged.described
+    reports = {"gate.json": to_json(described), "gate.html": render_gate(described).encode()}
+    kept = TrainingLog(config.models.registry).attach(job.name, reports.items())
+    outcome, reason = _outcome(job, config, judged, reports)
+    losses = fitted.metrics["validation_loss"]
+    return Result(
+        outcome,
+        reason,
+        cut_us,
+        bundle.manifest.id,
+        described["champion"]["figures"]["loss"],
+        described["challenger"]["figures"]["loss"],
+        sum(losses.values()) / len(losses),
+        int(fitted.metrics["points"]),
+        course.seconds,
+        str(fitted.metrics["device"]),
+        kept,
+    )
+
+
+def _outcome(job: "Job", config: "Config", judged: "Judged", reports: dict[str, bytes]) -> "tuple[Outcome, str]":
+    from pipeline.adapters.bundles.history import Act
+    from pipeline.adapters.bundles.registry import Registry
+    from pipeline.cli.gate.keeping import keep_and_promote
+    from pipeline.cli.learning.job import ACTOR
+    from pipeline.errors import ConflictError
+
+    told = str(judged.described["told"])
+    if not judged.described["passed"]:
+        short = [one for one in judged.described["criteria"] if one["name"] == "enough points" and not one["passed"]]
+        return ("not_enough_history", short[0]["told"]) if short else ("refused", told)
+    promotes = config.retrain.promote == "gate"
+    held = promotes and Registry(config.models.registry).standing().hold is not None
+    act = Act(ACTOR, datetime.now(UTC).replace(microsecond=0), job.reason)
+    try:
+        for _ in keep_and_promote(judged, reports, config, act, promote=promotes and not held):
+            pass
+    except ConflictError as exc:
+        return "overtaken", str(exc)
+    return ("promoted" if not held and promotes else "held" if held else "passed"), told
+
+
+def main(tells: int, life: int) -> int:
+    """Exit status of a job: 0 where it came to a result, whatever that is."""
+    threading.Thread(target=_end_with, args=(life,), name="life", daemon=True).start()
+    kernels = use_kernel_cache()
+    from pipeline.cli.learning.job import Job, Result, load_following
+    from pipeline.config import Given
+    from pipeline.errors import DriftlineError, ShortHistoryError
+
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    course = Course(lambda line: os.write(tells, line))
+    options = {key: Given(where, value) for key, (where, value) in job.options.items()}
+    try:
+        config = load_following(None if job.file is None else Path(job.file), options)
+        result = train_and_judge(job, config, course, kernels)
+    except ShortHistoryError as exc:
+        result = Result("not_enough_history", str(exc), seconds=course.seconds)
+    except DriftlineError as exc:
+        result = Result("failed", str(exc), seconds=course.seconds)
+    except Exception as exc:  # noqa: BLE001  whatever it is, the follower is to go on, and to tell it
+        traceback.print_exc()
+        told = " ".join(f"{type(exc).__name__}: {exc}".split())
+        result = Result("failed", told[:500], seconds=course.seconds)
+    course.tell(result)
+    return 0
+
+
+def _end_with(life: int) -> None:
+    """End at once when whoever holds the other end is gone, however it went."""
+    os.read(life, 1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))
