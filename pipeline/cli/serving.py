@@ -28,9 +28,9 @@ from pipeline.cli.detecting import require_lstm
 from pipeline.cli.feedback_watch import following_feedback
 from pipeline.cli.following import following, make_guard
 from pipeline.cli.kafka_settings import settings_from
+from pipeline.cli.learning.beside import begin_registry, beside, require_retrain
 from pipeline.cli.live_observer import LiveObserver
 from pipeline.cli.live_web import make_web
-from pipeline.cli.learning.beside import begin_registry, beside, require_retrain
 from pipeline.cli.observing import ServiceObserver
 from pipeline.cli.opening import followed_registry, open_bundle
 from pipeline.cli.reloading import ConfigWatch, plan_of

@@ -8,8 +8,8 @@ from pipeline.adapters.http import serve_http
 from pipeline.adapters.live.merged import MergedView
 from pipeline.adapters.logs import configure_logs
 from pipeline.cli.detecting import require_lstm
-from pipeline.cli.live_web import make_web
 from pipeline.cli.learning.beside import begin_registry, beside, require_retrain
+from pipeline.cli.live_web import make_web
 from pipeline.cli.service_topics import require_input
 from pipeline.cli.serving import log_settings
 from pipeline.cli.signals import ServeSignals

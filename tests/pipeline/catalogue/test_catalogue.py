@@ -23,7 +23,7 @@ def test_a_group_without_a_place_in_the_page_is_told() -> None:
     page = PAGE.read_text()
     with pytest.raises(
         ValueError,
-        match=r"found marks of \['engine', 'feedback', 'learning', 'process', 'service', 'trainer'\]; expected one pair",
+        match=r"found marks of \['engine', 'feedback', 'learning', 'process', 'service', 'trainer'\]; expected one",
     ):
         with_tables(page.replace("<!-- workers: generated -->", ""))
 

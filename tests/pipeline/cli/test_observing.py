@@ -279,11 +279,12 @@ def test_what_the_service_shows_is_what_the_catalogue_has() -> None:
     made.observer.processed(FIRST, **told)  # type: ignore[arg-type]
     made.observer.stands({FIRST: Standing(1, 1, engine.counts.to_dict())})
     made.alarm("a", "value")
+    made.observer.service.set_rises({FIRST: 1.0})
     shown = {}
     for family in made.registry.collect():
         metric = CATALOGUE[family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")]
         labels = {label for sample in family.samples for label in sample.labels} - {"le"}
         shown[metric.name] = (family.type, labels)
     made.stop()
-    listed = (*GROUPS["engine"], *GROUPS["service"], *GROUPS["feedback"])
+    listed = (*GROUPS["engine"], *GROUPS["service"], *GROUPS["feedback"], *GROUPS["learning"])
     assert shown == {metric.name: (metric.kind, set(metric.label_names)) for metric in listed}

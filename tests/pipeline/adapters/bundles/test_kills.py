@@ -12,6 +12,7 @@ import pytest
 from pipeline.adapters.bundles.collection import Rule
 from pipeline.adapters.bundles.history import Act
 from pipeline.adapters.bundles.registry import Registry
+from pipeline.adapters.bundles.training_log import TrainingLog
 from tests.pipeline.adapters.bundles.bench import act
 
 KILLS = 40
@@ -49,6 +50,12 @@ def test_a_kill_at_any_moment_leaves_the_registry_whole(tmp_path: Path) -> None:
         assert registry.champion() == standing.champion
         if standing.champion is not None:
             assert registry.load(standing.champion).manifest.id == standing.champion
+        records = TrainingLog(str(tmp_path))
+        runs = {run.name: run for run in records.runs()}
+        assert {words[1] for words in done if words[0] == "kept"} <= runs.keys() <= {s.name for s in records.signals()}
+        assert records.damaged == {}
+        for run in runs.values():
+            assert all((tmp_path / "runs" / report).read_bytes() == b"{}" * 5000 for report in run.reports)
         promoted = [words[1] for words in done if words[0] == "promoted"]
         champions = [event.champion for event in registry.history()]
         assert set(promoted) <= set(champions)
