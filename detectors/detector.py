@@ -1,14 +1,13 @@
 """The detector: a network, a profile and a decision rule, made ready to score points of many lanes."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
+from detectors.arranging import SCORED_HORIZONS, arrange, arrange_jointly
 from detectors.episodes import Decision
 from detectors.evidence import EVIDENCE
 from detectors.features import INPUTS
@@ -20,11 +19,6 @@ from detectors.recurrence import Weights
 from detectors.scoring import Streams, make_streams
 from detectors.segments import Segment, make_segment
 from detectors.thresholds import Rates, ThresholdTable, unknown_rates
-
-BAND = 0.95
-"""Nominal coverage of the band around the expected value."""
-SCORED_HORIZONS = (1, 8, 32, 96)
-_BAND_STEPS = 256
 
 
 class Walk:
@@ -127,9 +121,10 @@ class Detector:
         missing = set(SCORED_HORIZONS) - set(self.network.horizons)
         if missing:
             raise ValueError(f"found horizons {self.network.horizons}, expected {SCORED_HORIZONS} among them")
-        object.__setattr__(self, "plan", make_plan(self.profile, self.network.layers, self.network.hidden))
-        object.__setattr__(self, "_weights", _arrange(network))
-        object.__setattr__(self, "_joint", _arrange_jointly(network, self.fields, self.width))
+        sizes = network.layers, network.hidden
+        object.__setattr__(self, "plan", make_plan(self.profile, *sizes, network.structure, network.inputs))
+        object.__setattr__(self, "_weights", arrange(network))
+        object.__setattr__(self, "_joint", arrange_jointly(network, self.fields, self.width))
         object.__setattr__(self, "_streams", make_streams(self.profile))
         object.__setattr__(self, "_segment", make_segment(self.profile))
 
@@ -175,7 +170,8 @@ class Detector:
     @property
     def lane_dtype(self) -> np.dtype[Any]:
         """The arrays that a slab needs for this detector."""
-        return lane_dtype(self.profile, self.network.layers, self.network.hidden, self.width)
+        network = self.network
+        return lane_dtype(self.profile, network.layers, network.hidden, self.width, network.structure, network.inputs)
 
     def score(
         self,
@@ -227,57 +223,3 @@ class Detector:
                 time_us, values, positions, released_by, work, verdicts,
             ),
         )  # fmt: skip
-
-
-def _arrange(network: Network) -> Weights:
-    """The network's arrays as the kernel walks them: gates i, f, o, g side by side, and only the read-outs it uses."""
-    size = network.hidden
-    gates = np.r_[0:size, size : 2 * size, 3 * size : 4 * size, 2 * size : 3 * size]  # from torch's i, f, g, o
-    arrays = network.arrays
-    stacked = [
-        np.ascontiguousarray(
-            np.concatenate([arrays[f"weight_ih_l{k}"].T, arrays[f"weight_hh_l{k}"].T])[:, gates], dtype=np.float32
-        )
-        for k in range(network.layers)
-    ]
-    used = _scored_rows(network, 0)
-    freedom = 1.0 / np.linspace(0, 1, _BAND_STEPS).clip(1e-9)
-    return Weights(
-        input_layer=stacked[0],
-        upper_layers=np.array(stacked[1:], np.float32).reshape(network.layers - 1, 2 * size, 4 * size),
-        bias=np.ascontiguousarray([arrays[f"bias_l{k}"][gates] for k in range(network.layers)], dtype=np.float32),
-        head=np.ascontiguousarray(arrays["head_weight"][used].T, dtype=np.float32),
-        head_bias=np.ascontiguousarray(arrays["head_bias"][used], dtype=np.float32),
-        band=stdtrit(freedom, 0.5 + BAND / 2),
-        mark=_mark(network),
-    )
-
-
-def _mark(network: Network) -> np.int64:
-    """What a lane keeps to know which network its h and c are of: 63 bits of the hash of sizes and weights, not 0."""
-    described = (network.layers, network.hidden, network.horizons, *network.fields)
-    digest = hashlib.sha256(repr(described).encode())
-    for name in sorted(network.arrays):
-        digest.update(network.arrays[name].tobytes())
-    return np.int64(int.from_bytes(digest.digest()[:8], "little") >> 1 or 1)
-
-
-def _arrange_jointly(network: Network, fields: Sequence[str], width: int) -> Joint | None:
-    """What the kernel needs of a joint network besides `Weights`, for rows of fields in this order; else None."""
-    if not network.is_joint:
-        return None
-    used = [_scored_rows(network, place) for place in range(len(network.fields))]
-    return Joint(
-        head=np.ascontiguousarray(network.arrays["head_weight"][used].transpose(0, 2, 1), dtype=np.float32),
-        head_bias=np.ascontiguousarray(network.arrays["head_bias"][used], dtype=np.float32),
-        places=np.array([network.fields.index(name) for name in fields]),
-        width=width,
-    )
-
-
-def _scored_rows(network: Network, place: int) -> list[int]:
-    """Rows of the head that scoring reads out, in the order of `SCORED_OUTPUTS`, for the field at a place."""
-    count = len(network.horizons)
-    kind = count * max(len(network.fields), 1)  # from mu to log sigma, and on to nu
-    at = {horizon: count * place + index for index, horizon in enumerate(network.horizons)}
-    return [at[h] for h in SCORED_HORIZONS] + [kind + at[h] for h in (1, 32, 96)] + [2 * kind + at[1]]

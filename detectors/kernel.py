@@ -140,11 +140,13 @@ def walk(
     while start < len(rows):
         if joint is None:
             end = _block_at(rows, start)
-            for row in rows[start:end]:
+            for n in range(start, end):
+                row = rows[n]
                 if lanes.scalars[row].network != weights.mark:
                     rebuild_hidden(
-                        lanes.scalars[row], hidden[row], lanes.window[row], plan, weights, work.scratch, work.inputs
-                    )
+                        lanes.scalars[row], hidden, rows[n : n + 1], lanes.window[row], plan, weights, work.scratch,
+                        work.inputs,
+                    )  # fmt: skip
         else:
             end = groups_at(rows, time_us, records, joint, start, work.groups)
             for g in range(work.groups.number[0]):
@@ -152,8 +154,8 @@ def walk(
                 first, last = key * joint.width, (key + 1) * joint.width
                 if is_foreign(lanes.scalars[first:last], weights.mark):
                     rebuild_joint_hidden(
-                        lanes.scalars[first:last], hidden[key], lanes.window[first:last], joint.places, plan, weights,
-                        work.scratch, work.inputs, work.groups.inputs,
+                        lanes.scalars[first:last], hidden, work.groups.keys[g : g + 1], lanes.window[first:last],
+                        joint.places, plan, weights, work.scratch, work.inputs, work.groups.inputs,
                     )  # fmt: skip
         for n in range(start, end):
             row, i = rows[n], n - start

@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.structure import CELLS, PLAIN, Structure
+
 StreamName = Literal[
     "value", "increment",
     "residual_1", "residual_8", "residual_32", "residual_96",
@@ -54,7 +56,7 @@ SCALARS = np.dtype(
         ("last_time_us", "i8"),  # event time of the newest point
         ("episode_position", "i8"),  # position and event time of the record that opened the episode
         ("episode_us", "i8"),
-        ("network", "i8"),  # mark of the network that h and c are of; 0 of none
+        ("network", "i8"),  # mark of the network that the carried state is of; 0 of none
         ("mean", "f8"),  # normaliser, in the units of the value
         ("variance", "f8"),
         ("previous", "f8"),  # newest value
@@ -107,7 +109,7 @@ class Profile:
         window: points of the lane kept as they are.
         compact_rings: rings in 16 bits.
         compact_tails: tails in 16 bits.
-        compact_hidden: (h, c) in 16 bits, rounded after each step.
+        compact_hidden: what the network carries in 16 bits, rounded after each step.
     """
 
     name: str
@@ -183,6 +185,10 @@ class Plan(NamedTuple):
 
     layers: int
     hidden: int
+    cell: int
+    inputs: int
+    convolution: int
+    attention: int
     window: int
     generation: int
     tail_size: int
@@ -216,7 +222,7 @@ class Lanes(NamedTuple):
     """The detector's arrays of a slab, as the kernel takes them."""
 
     scalars: NDArray[Any]  # (lanes,) of SCALARS
-    hidden: NDArray[Any]  # (lanes, 2 * layers * H): h of each layer, then c of each layer; or a share of a key's
+    hidden: NDArray[Any]  # (lanes, state of the network): h of each layer, then c of each; or a share of a key's
     rings: NDArray[Any]  # (lanes, plan.rings)
     window: NDArray[Any]  # (lanes, window), frame units, point t at t % window
     tails: NDArray[Any]  # (lanes, streams * 4 * tail_size): [stream][upper, lower][generation][rank], lower negated
@@ -226,8 +232,15 @@ class Lanes(NamedTuple):
     segment_energy: NDArray[np.float32]  # (lanes, groups of segment streams)
 
 
-def make_plan(profile: Profile, layers: int, hidden: int) -> Plan:
-    """Where each ring of a row starts, for this profile and an LSTM of this size."""
+def make_plan(profile: Profile, layers: int, hidden: int, structure: Structure = PLAIN, inputs: int = 0) -> Plan:
+    """Where each ring of a row starts, for this profile and a network of this size and structure.
+
+    Args:
+        profile: what a lane remembers.
+        layers, hidden: size of the network.
+        structure: of the network.
+        inputs: of the network; of no account without a convolution.
+    """
     needed = {*profile.streams, *profile.segment_streams}
     surprises = {32: "mean_surprise_32" in needed, 96: "mean_surprise_96" in needed}
     residuals = {h: bool(needed & {f"residual_{h}", f"mean_residual_{h}", f"mean_surprise_{h}"}) for h in (8, 32, 96)}
@@ -247,6 +260,10 @@ def make_plan(profile: Profile, layers: int, hidden: int) -> Plan:
     return Plan(
         layers=layers,
         hidden=hidden,
+        cell=CELLS[structure.cell],
+        inputs=inputs,
+        convolution=structure.convolution,
+        attention=structure.attention,
         window=profile.window,
         generation=profile.generation,
         tail_size=profile.tail_size,
@@ -259,13 +276,16 @@ def make_plan(profile: Profile, layers: int, hidden: int) -> Plan:
     )
 
 
-def lane_dtype(profile: Profile, layers: int, hidden: int, sharing: int = 1) -> np.dtype[Any]:
+def lane_dtype(
+    profile: Profile, layers: int, hidden: int, sharing: int = 1, structure: Structure = PLAIN, inputs: int = 0
+) -> np.dtype[Any]:
     """Every array of a slab, by name, as a field of one row; other owners may append theirs.
 
     Args:
         profile: what a lane remembers.
-        layers, hidden: size of the LSTM.
-        sharing: lanes of a key that have one (h, c) between them, which lies spread over their neighbouring rows.
+        layers, hidden: size of the network.
+        sharing: lanes of a key that have one state between them, which lies spread over their neighbouring rows.
+        structure, inputs: of the network; see `make_plan`.
     """
     plan = make_plan(profile, layers, hidden)
     tails = len(profile.streams) * 4 * profile.tail_size
@@ -275,7 +295,7 @@ def lane_dtype(profile: Profile, layers: int, hidden: int, sharing: int = 1) -> 
     return np.dtype(
         [
             ("scalars", SCALARS),
-            ("hidden", state, (-(-2 * layers * hidden // sharing),)),
+            ("hidden", state, (-(-structure.state_size(layers, hidden, inputs) // sharing),)),
             ("rings", ring, (plan.rings,)),
             ("window", state, (profile.window,)),
             ("tails", tail, (tails,)),
@@ -288,7 +308,7 @@ def lane_dtype(profile: Profile, layers: int, hidden: int, sharing: int = 1) -> 
 
 
 def without_hidden(row: np.dtype[Any]) -> np.dtype[Any]:
-    """A row without (h, c), which is all of it that depends on the size of the network."""
+    """A row without what the network carries, which is all of it that depends on the network."""
     return np.dtype([(name, row[name]) for name in row.names or () if name != "hidden"])
 
 

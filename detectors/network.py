@@ -1,4 +1,4 @@
-"""The weights of a forecaster: an LSTM with a linear head that gives a Student-t forecast per horizon.
+"""The weights of a forecaster: a recurrent network with a linear head that gives a Student-t forecast per horizon.
 
 From the last layer's h and the inputs of the step, the head gives for each horizon a raw location, log scale and number
 of degrees of freedom. Training and scoring read them alike:
@@ -8,7 +8,8 @@ of degrees of freedom. Training and scoring read them alike:
 `inputs[0]` is the normalised current value, so that an untrained network forecasts no change.
 
 A network is *shared* or *joint*. A shared one forecasts one lane, whichever it is. A joint one takes the inputs of all
-fields of a key at once, see `joint_inputs`, and forecasts each of its fields, whose names it knows.
+fields of a key at once, see `joint_inputs`, and forecasts each of its fields, whose names it knows. Either is of any
+`Structure`; an LSTM and nothing else, unless told.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+
+from detectors.structure import PLAIN, Structure
 
 Weights = NDArray[np.float32]
 
@@ -40,16 +43,31 @@ def joint_inputs(fields: int) -> int:
 
 
 def weight_shapes(
-    layers: int, hidden: int, inputs: int, horizons: tuple[int, ...], fields: int = 1
+    layers: int, hidden: int, inputs: int, horizons: tuple[int, ...], fields: int = 1, structure: Structure = PLAIN
 ) -> dict[str, tuple[int, ...]]:
-    """Shape of every array of a network, by name; gates along the first axis in torch's order i, f, g, o."""
+    """Shape of every array of a network, by name; gates along the first axis in torch's order, an LSTM's i, f, g, o."""
     shapes: dict[str, tuple[int, ...]] = {}
+    if structure.convolution:
+        shapes["convolution_weight"] = (inputs, inputs, structure.convolution)
+        shapes["convolution_bias"] = (inputs,)
     for layer in range(layers):
-        shapes[f"weight_ih_l{layer}"] = (4 * hidden, hidden if layer else inputs)
-        shapes[f"weight_hh_l{layer}"] = (4 * hidden, hidden)
-        shapes[f"bias_l{layer}"] = (4 * hidden,)
-    shapes["head_weight"] = (3 * fields * len(horizons), hidden + inputs)
+        cell = _cell_shapes(structure.cell, hidden if layer else inputs, hidden)
+        shapes |= {f"{name}_l{layer}": shape for name, shape in cell.items()}
+    seen = hidden + inputs + (hidden if structure.attention else 0)
+    shapes["head_weight"] = (3 * fields * len(horizons), seen)
     shapes["head_bias"] = (3 * fields * len(horizons),)
+    return shapes
+
+
+def _cell_shapes(cell: str, below: int, hidden: int) -> dict[str, tuple[int, ...]]:
+    """Shape of every array of a layer with so many inputs."""
+    if cell == "gru":
+        size = 3 * hidden
+        return {"weight_ih": (size, below), "weight_hh": (size, hidden), "bias_ih": (size,), "bias_hh": (size,)}
+    size = 4 * hidden
+    shapes: dict[str, tuple[int, ...]] = {"weight_ih": (size, below), "weight_hh": (size, hidden), "bias": (size,)}
+    if cell == "layer-norm-lstm":
+        shapes |= {"gain_ih": (size,), "gain_hh": (size,), "gain_c": (hidden,), "bias_c": (hidden,)}
     return shapes
 
 
@@ -58,14 +76,15 @@ class Network:
     """A forecaster's size and weights; checked when made, and its arrays are read-only from then on.
 
     Attributes:
-        layers: stacked LSTM layers.
+        layers: stacked recurrent layers.
         hidden: H, units per layer.
         inputs: I, inputs per step.
         horizons: steps ahead that are forecast, rising.
         arrays: float32, by the names of `weight_shapes`. `bias_l{k}` is the sum of torch's two biases. The rows of the
             head are mu of each horizon, then log sigma of each, then nu of each; of a joint network, each of these for
-            the horizons of one field after another.
+            the horizons of one field after another. Its columns are h, the inputs, and what attention recalls.
         fields: names of the fields of a joint network, in its order; none of a shared one.
+        structure: kind of cell, and what is around it.
 
     Raises:
         ValueError: a size below 1, horizons that do not rise, fields that are not at least two of different names with
@@ -79,6 +98,7 @@ class Network:
     horizons: tuple[int, ...]
     arrays: Mapping[str, Weights]
     fields: tuple[str, ...] = ()
+    structure: Structure = PLAIN
 
     def __post_init__(self) -> None:
         if min(self.layers, self.hidden, self.inputs) < 1:
@@ -89,7 +109,9 @@ class Network:
             raise ValueError(f"found horizons {self.horizons}; expected whole numbers from 1 up, rising")
         if self.fields:
             self._check_fields()
-        shapes = weight_shapes(self.layers, self.hidden, self.inputs, self.horizons, len(self.fields) or 1)
+        shapes = weight_shapes(
+            self.layers, self.hidden, self.inputs, self.horizons, len(self.fields) or 1, self.structure
+        )
         if self.arrays.keys() != shapes.keys():
             raise ValueError(f"found arrays {sorted(self.arrays)}; expected {sorted(shapes)}")
         checked = {name: _checked(name, self.arrays[name], shape) for name, shape in shapes.items()}

@@ -1,6 +1,7 @@
-"""A lane's (h, c) under another network: rebuilt from the window, so that a swap of networks leaves no blind spot.
+"""A lane's state under another network: rebuilt from the window, so that a swap of networks leaves no blind spot.
 
-What one network carries means nothing to another. A lane keeps a mark of the network that its h and c are of. With its
+What one network carries means nothing to another, of the same structure or not. A lane keeps a mark of the network that
+its state is of. With its
 first point behind a swap, the new network is led over the values in the window, oldest first, from a state of zeros.
 Each lane pays for that once, when it is heard of again; the swap itself takes no time, however many lanes there are.
 
@@ -19,26 +20,27 @@ from detectors.features import tell_clock
 from detectors.groups import lay_out_field
 from detectors.minifloat import load, store
 from detectors.normalise import asinh, scale_of
-from detectors.recurrence import step_network
+from detectors.recurrence import clear_state, state_size, step_network, store_states
 
 
 @compiled
-def rebuild_hidden(lane, hidden, window, plan, weights, scratch, inputs):
+def rebuild_hidden(lane, hidden, row, window, plan, weights, scratch, inputs):
     """Lead the network over the values in a lane's window, and mark the lane as its own.
 
     Args:
         lane: scalars of the lane, before its next point.
-        hidden: (2 * layers * H,) h of each layer, then c of each layer, overwritten.
+        hidden: (rows, ...) states of all lanes, see `detectors.recurrence`.
+        row: (1,) of the lane, whose state is overwritten.
         window: (window,) the newest values in frame units, point t at t % window.
         plan, weights: of the network.
         scratch: whose first lane is used.
         inputs: (1 or more, INPUTS) scratch, whose first row is used.
     """
-    _begin(scratch)
+    clear_state(plan, scratch)
     for point in range(max(lane.points - len(window), 0), lane.points):
         _see_again(lane, window, point, inputs[0])
         step_network(inputs, 1, plan, weights, scratch)
-    _keep(hidden, plan, scratch)
+    _keep(hidden, row, plan, scratch)
     lane.network = weights.mark
 
 
@@ -52,7 +54,7 @@ def is_foreign(lanes, mark):
 
 
 @compiled
-def rebuild_joint_hidden(lanes, hidden, windows, places, plan, weights, scratch, own_inputs, inputs):
+def rebuild_joint_hidden(lanes, hidden, row, windows, places, plan, weights, scratch, own_inputs, inputs):
     """Lead a joint network over the values in the windows of a key's lanes, and mark these as its own.
 
     The newest points of the windows are one step where they are of one time. A lane that was last heard of earlier lags
@@ -63,7 +65,8 @@ def rebuild_joint_hidden(lanes, hidden, windows, places, plan, weights, scratch,
 
     Args:
         lanes: (width,) scalars of the key's rows, the fields' first, before their next points.
-        hidden: h of each layer, then c of each layer of the key, and room that is left over; overwritten.
+        hidden: (keys, ...) states of all keys, and room that is left over.
+        row: (1,) of the key, whose state is overwritten.
         windows: (width, window) the newest values of each lane in its frame units, point t at t % window.
         places: (fields,) place of each lane's field in the network's order.
         plan, weights: of the network.
@@ -72,7 +75,7 @@ def rebuild_joint_hidden(lanes, hidden, windows, places, plan, weights, scratch,
         inputs: (1 or more, I) scratch, whose first row is used.
     """
     of_lane, of_key = own_inputs[0], inputs[0]
-    _begin(scratch)
+    clear_state(plan, scratch)
     fields, length = len(places), windows.shape[1]
     newest_us, interval_us = np.int64(0), np.int64(0)
     for i in range(fields):
@@ -92,16 +95,9 @@ def rebuild_joint_hidden(lanes, hidden, windows, places, plan, weights, scratch,
                 first = lay_out_field(of_lane, places[i], first, of_key)
         if first < fields:
             step_network(inputs, 1, plan, weights, scratch)
-    _keep(hidden, plan, scratch)
+    _keep(hidden, row, plan, scratch)
     for i in range(len(lanes)):
         lanes[i].network = weights.mark
-
-
-@compiled
-def _begin(scratch):
-    """A state of zeros in the first lane of the scratch."""
-    scratch.h[:, 0] = np.float32(0.0)
-    scratch.c[:, 0] = np.float32(0.0)
 
 
 @compiled
@@ -120,12 +116,8 @@ def _see_again(lane, window, point, inputs):
 
 
 @compiled
-def _keep(hidden, plan, scratch):
-    """Write the state in the first lane of the scratch as (h, c); room that is left over becomes zeros."""
-    layers, size = plan.layers, plan.hidden
-    for layer in range(layers):
-        for j in range(size):
-            hidden[layer * size + j] = store(hidden, scratch.h[layer, 0, j])
-            hidden[(layers + layer) * size + j] = store(hidden, scratch.c[layer, 0, j])
-    for j in range(2 * layers * size, len(hidden)):
-        hidden[j] = store(hidden, np.float32(0.0))
+def _keep(hidden, row, plan, scratch):
+    """Write the state in the first lane of the scratch; room that is left over becomes zeros."""
+    store_states(hidden, row, plan, scratch)
+    for j in range(state_size(plan), hidden.shape[1]):
+        hidden[row[0], j] = store(hidden, np.float32(0.0))

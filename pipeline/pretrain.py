@@ -98,7 +98,8 @@ def pretrain(
     streams = _Streams(config)
     start = clock()
     limit = config.time_limit_s
-    decisive = {name: value for name, value in asdict(config).items() if name != "makers"}
+    decisive = asdict(config) | {"training": config.training.to_dict()}
+    del decisive["makers"]
     trained = run_training(
         config.training,
         StreamSource(streams.batches, config.batch),

@@ -12,7 +12,8 @@ from detectors.detector import Detector
 from detectors.features import INPUTS
 from detectors.kernel import Verdicts
 from detectors.layout import PROFILES
-from detectors.network import HORIZONS, Network, weight_shapes
+from detectors.network import HORIZONS, Network, joint_inputs, weight_shapes
+from detectors.structure import PLAIN, Structure
 from detectors.thresholds import fixed_decision
 from pipeline.engine import EngineConfig, Outcome, PartitionEngine
 from pipeline.episodes import Origin
@@ -50,16 +51,21 @@ class MemorySpill:
         return sorted(self.rows.items())
 
 
-def make_network(layers: int = 1, hidden: int = 6, *, gain: float = 1.0) -> Network:
+def make_network(
+    layers: int = 1, hidden: int = 6, *, gain: float = 1.0, structure: Structure = PLAIN, fields: tuple[str, ...] = ()
+) -> Network:
     """A network of random weights, scaled so that its state neither dies nor saturates.
 
     Args:
         gain: factor of all weights; 0 forecasts that nothing changes.
+        structure: kind of cell, and what is around it.
+        fields: of a joint network.
     """
     rng = np.random.default_rng(7)
-    shapes = weight_shapes(layers, hidden, INPUTS, HORIZONS)
+    inputs = joint_inputs(len(fields)) if fields else INPUTS
+    shapes = weight_shapes(layers, hidden, inputs, HORIZONS, len(fields) or 1, structure)
     arrays = {name: rng.normal(0, gain / np.sqrt(hidden), shape).astype(np.float32) for name, shape in shapes.items()}
-    return Network(layers, hidden, INPUTS, HORIZONS, arrays)
+    return Network(layers, hidden, inputs, HORIZONS, arrays, fields, structure)
 
 
 def make_detector(
@@ -68,11 +74,13 @@ def make_detector(
     layers: int = 1,
     hidden: int = 6,
     gain: float = 1.0,
+    structure: Structure = PLAIN,
     threshold: float = 1.7,
     **rules: float,
 ) -> Detector:
     """A detector with a random network and one threshold."""
-    return Detector(make_network(layers, hidden, gain=gain), PROFILES[profile], fixed_decision(threshold, **rules))
+    network = make_network(layers, hidden, gain=gain, structure=structure)
+    return Detector(network, PROFILES[profile], fixed_decision(threshold, **rules))
 
 
 def make_engine(

@@ -1,8 +1,10 @@
 """How to train, and what comes of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from detectors.network import HORIZONS, Network
+from detectors.structure import PLAIN, Structure
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -16,6 +18,7 @@ class TrainingConfig:
         layers, hidden: size of the network.
         horizons: steps ahead to forecast, rising.
         fields: names of the fields of a joint network; none for a shared one.
+        structure: kind of cell, and what is around it.
         context: first steps of each series that only bring the state to where scoring would have it; no gradient flows
             through them, and their targets are not looked at.
         steps: most optimiser steps.
@@ -25,8 +28,8 @@ class TrainingConfig:
         patience: validations without a better one after which training ends.
         threads: of torch; weights are reproducible on one machine for the same number.
         device: 'auto' (CUDA where there is one), 'cpu' or 'cuda'.
-        precision: of the LSTM in training: 'float32', 'bfloat16', or 'auto', which is bfloat16 on CUDA where its
-            gradients agree with those of float32. Weights, head, loss and validation are float32 always.
+        precision: of the recurrent layers in training: 'float32', 'bfloat16', or 'auto', which is bfloat16 on CUDA
+            where its gradients agree with those of float32. Weights, head, loss and validation are float32 always.
     """
 
     seed: int = 1
@@ -34,6 +37,7 @@ class TrainingConfig:
     hidden: int = 64
     horizons: tuple[int, ...] = HORIZONS
     fields: tuple[str, ...] = ()
+    structure: Structure = PLAIN
     context: int = 0
     steps: int = 2500
     peak_rate: float = 2e-2
@@ -43,6 +47,11 @@ class TrainingConfig:
     threads: int = 1
     device: str = "auto"
     precision: str = "auto"
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values; a structure that is plain goes without saying."""
+        told = asdict(self)
+        return told if not self.structure.is_plain else {name: told[name] for name in told if name != "structure"}
 
 
 @dataclass(frozen=True, slots=True)

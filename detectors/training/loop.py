@@ -93,8 +93,9 @@ def train(
 def judge_forecasts(network: Network, examples: Examples) -> dict[int, float]:
     """Mean loss of a network by horizon, over the targets of examples that are there; on the CPU."""
     config = TrainingConfig(
-        layers=network.layers, hidden=network.hidden, horizons=network.horizons, fields=network.fields
-    )
+        layers=network.layers, hidden=network.hidden, horizons=network.horizons, fields=network.fields,
+        structure=network.structure,
+    )  # fmt: skip
     model = new_model(config, network.inputs)
     import_network(config, model, network)
     validation = send(examples, torch.device("cpu"))

@@ -100,6 +100,7 @@ def fit(
     source = ExcerptSource(excerpts, config.training.seed, config.batch)
     hooks = Hooks(lambda: (clock() - began) / limit if limit else 0.0, progress, note)
     data_hash = history.digest()
+    told = asdict(config) | {"training": config.training.to_dict()}
     trained = run_training(
         config.training,
         source,
@@ -107,12 +108,11 @@ def fit(
         start=start,
         hooks=hooks,
         store=store,
-        identity=identity_of(asdict(config), start, {"history": data_hash, "series": _digest(series)}),
+        identity=identity_of(told, start, {"history": data_hash, "series": _digest(series)}),
     )
     return Fitted(
         network=trained.network,
-        training=asdict(config)
-        | {"batch": trained.batch, "versions": {"numpy": np.__version__, "torch": trained.torch_version}},
+        training=told | {"batch": trained.batch, "versions": {"numpy": np.__version__, "torch": trained.torch_version}},
         data_hash=data_hash,
         window_us=history.window_us(),
         metrics={

@@ -10,12 +10,15 @@ from detectors.kernel import Verdicts
 from detectors.layout import PROFILES, Slab, allocate
 from detectors.minifloat import decode
 from detectors.network import Network
+from detectors.structure import PLAIN, Structure
 from detectors.thresholds import fixed_decision
 from pipeline.adapters.bundles import load_bundle, shipped_bundle_path
+from tests.detectors.written_out import STRUCTURES, read_outs
 from tests.fakes import INTERVAL_US, START_US, bits, make_network, score_in_pieces, seasonal
 
 BEFORE, AFTER, LANES = 300, 200, 5
 SHIPPED = load_bundle(shipped_bundle_path()).network
+STRUCTURED = pytest.mark.parametrize("structure", [PLAIN, *STRUCTURES], ids=str)
 SIZES = pytest.mark.parametrize(("profile", "layers"), [("balanced", 1), ("balanced", 2), ("dense", 1)])
 
 
@@ -43,22 +46,20 @@ def _score(
     return score_in_pieces(detector, slab, rows, times, values.T.ravel(), cuts or [])
 
 
-def _step(network: Network, inputs: NDArray[np.float64], states: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """One step of an LSTM written out here; `states` holds h and c of each layer in turn, and is updated."""
-    below = inputs
-    for layer in range(network.layers):
-        w_x, w_h, bias = (network.arrays[f"{name}_l{layer}"] for name in ("weight_ih", "weight_hh", "bias"))
-        h, c = states[2 * layer], states[2 * layer + 1]
-        i, f, g, o = np.split(w_x @ below + w_h @ h + bias, 4)
-        c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
-        below = np.tanh(c) / (1 + np.exp(-o))
-        states[2 * layer], states[2 * layer + 1] = below, c
-    return below
+def _moved(slab: Slab, detector: Detector) -> Slab:
+    """The lanes of a slab in one for another detector, whose network may carry more or less."""
+    moved = allocate(detector.lane_dtype, len(slab["scalars"]))
+    for name in moved.keys() - {"hidden"}:
+        moved[name][:] = slab[name]
+    return moved
 
 
 @SIZES
-def test_the_state_is_that_of_the_new_network_led_over_the_window(profile: str, layers: int) -> None:
-    """The first forecast behind a swap is that of an LSTM written out, led over the window and the point itself."""
+@STRUCTURED
+def test_the_state_is_that_of_the_new_network_led_over_the_window(
+    profile: str, layers: int, structure: Structure
+) -> None:
+    """The first forecast behind a swap is that of the network written out, led over the window and the point itself."""
     values = _values(3)[:1, : BEFORE + 2]
     slab = allocate(_detector(make_network(layers), profile).lane_dtype, 1)
     _score(_detector(make_network(layers), profile), slab, values[:, :BEFORE], 0)
@@ -74,27 +75,25 @@ def test_the_state_is_that_of_the_new_network_led_over_the_window(profile: str, 
     following = (_times(BEFORE)[-size:] + INTERVAL_US) / 86_400e6
     inputs[:, 7], inputs[:, 8] = np.sin(2 * np.pi * following), np.cos(2 * np.pi * following)
     inputs[:, 9] = (np.floor(following) + 3) % 7 >= 5
-    network = make_network(layers, gain=0.8)
-    states = [np.zeros(network.hidden) for _ in range(2 * layers)]
-    for step in inputs:
-        _step(network, step, states)
+    network = make_network(layers, gain=0.8, structure=structure)
     real, mean, scale = (array[0, BEFORE] for array in series_inputs(values, _times(BEFORE + 2)[None]))
-    top = _step(network, real.astype(np.float64), states)
-    weight, bias = (network.arrays[f"head_{name}"][0] for name in ("weight", "bias"))
-    expected = np.concatenate([top, real]) @ weight + bias + real[0]
+    expected = read_outs(network, np.array([*inputs, real]))[-1, 0] + real[0]
+    slab = _moved(slab, _detector(network, profile))
     verdicts = _score(_detector(network, profile), slab, values[:, BEFORE:], BEFORE)
     found = np.arcsinh((verdicts.expected[1] - mean) / scale)
     assert found == pytest.approx(expected, abs=0.02 if profile == "dense" else 1e-3)
 
 
 @SIZES
-def test_a_swap_is_the_same_however_the_points_are_cut(profile: str, layers: int) -> None:
+@STRUCTURED
+def test_a_swap_is_the_same_however_the_points_are_cut(profile: str, layers: int, structure: Structure) -> None:
     """Behind a swap, batches of any size give the same verdicts and the same state, bit for bit."""
     values, states, told = _values(4), [], []
     for cuts in ([], [1], [2, 3, 9], list(range(1, AFTER * LANES))):
         slab = allocate(_detector(make_network(layers), profile).lane_dtype, LANES)
         _score(_detector(make_network(layers), profile), slab, values[:, :BEFORE], 0)
-        new = _detector(make_network(layers, gain=0.8), profile)
+        new = _detector(make_network(layers, gain=0.8, structure=structure), profile)
+        slab = _moved(slab, new)
         told.append(bits(_score(new, slab, values[:, BEFORE:], BEFORE, cuts)))
         states.append([array.tobytes() for array in slab.values()])
     assert all(one == told[0] for one in told)

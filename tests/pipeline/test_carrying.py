@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from detectors.detector import Detector
+from detectors.structure import PLAIN, Structure
 from pipeline.carrying import carry_state
 from pipeline.engine import EngineConfig, PartitionEngine
 from pipeline.records import JOINT, Batch
 from pipeline.windows import CountWindows
+from tests.detectors.written_out import STRUCTURES
 from tests.fakes import (
     INTERVAL_US,
     START_US,
@@ -37,13 +39,16 @@ def _stream() -> Batch:
 STREAM = _stream()
 
 
-@pytest.mark.parametrize("hidden", [6, 9])
-def test_evicted_keys_go_over_like_the_others(hidden: int) -> None:
-    """Under a network of another size, verdicts are the same whether or not lanes had been evicted before."""
+@pytest.mark.parametrize(
+    ("hidden", "structure"), [(6, PLAIN), (9, PLAIN), *((6, structure) for structure in STRUCTURES)], ids=str
+)
+def test_evicted_keys_go_over_like_the_others(hidden: int, structure: Structure) -> None:
+    """Under a network of another size or structure, verdicts do not tell whether lanes had been evicted before."""
     told = []
     for keys_in_memory in (None, 8):
         old = make_engine(make_detector(warm_up=20), keys_in_memory=keys_in_memory)
-        new = make_engine(make_detector(hidden=hidden, gain=0.7, warm_up=20), keys_in_memory=keys_in_memory)
+        newer = make_detector(hidden=hidden, gain=0.7, structure=structure, warm_up=20)
+        new = make_engine(newer, keys_in_memory=keys_in_memory)
         process(old, cut(STREAM.slice(0, SWAP), every(STREAM.slice(0, SWAP), 10)))
         assert (old.lanes.evictions > 0) == (keys_in_memory is not None)
         assert carry_state(old, new)

@@ -6,7 +6,8 @@ content is equal bytes.
 
 A bundle is written in the oldest version that can say what is in it, so that a service not yet upgraded reads it.
 Version 2 added `training_window`, `normaliser` and `code_version`, version 3 `network.fields`, version 4
-`joint_calibration`; what is not known, or there is none of, is left out.
+`joint_calibration`, version 5 `network.cell`, `network.convolution` and `network.attention`; what is not known, or
+there is none of, is left out.
 """
 
 import hashlib
@@ -20,10 +21,11 @@ from safetensors.numpy import load as decode_tensors
 from safetensors.numpy import save as encode_tensors
 
 from detectors.network import Network
+from detectors.structure import PLAIN, Structure
 from pipeline.errors import BundleError
 
 FORMAT = "driftline-bundle"
-VERSIONS = 1, 2, 3, 4
+VERSIONS = 1, 2, 3, 4, 5
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 
@@ -31,7 +33,8 @@ WEIGHTS = "weights.safetensors"
 class NetworkShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Sizes of the network whose weights lie beside the manifest; see `detectors.network.Network`.
 
-    Fields are those of a joint network; a shared one names none.
+    Fields are those of a joint network; a shared one names none. What `detectors.structure.Structure` has a network be
+    unless told is left out.
     """
 
     layers: int
@@ -39,6 +42,27 @@ class NetworkShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     inputs: int
     horizons: tuple[int, ...]
     fields: tuple[str, ...] = ()
+    cell: str = PLAIN.cell
+    convolution: int = PLAIN.convolution
+    attention: int = PLAIN.attention
+
+    @classmethod
+    def of(cls, network: Network) -> "NetworkShape":
+        """That of a network."""
+        made = network.structure
+        return cls(
+            network.layers, network.hidden, network.inputs, network.horizons, network.fields,
+            made.cell, made.convolution, made.attention,
+        )  # fmt: skip
+
+    @property
+    def structure(self) -> Structure:
+        """Kind of cell, and what is around it.
+
+        Raises:
+            ValueError: there is none like it.
+        """
+        return Structure(self.cell, self.convolution, self.attention)
 
 
 class Lineage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -135,7 +159,7 @@ def make_bundle(
         version=VERSIONS[0],
         id="",
         weights_sha256=hashlib.sha256(_encode_weights(network)).hexdigest(),
-        network=NetworkShape(network.layers, network.hidden, network.inputs, network.horizons, network.fields),
+        network=NetworkShape.of(network),
         inputs_version=inputs_version,
         training=training,
         seed=seed,
@@ -177,7 +201,9 @@ def decode_bundle(place: str, raw_manifest: bytes, raw_weights: bytes) -> Bundle
     shape = manifest.network
     try:
         arrays = decode_tensors(raw_weights)
-        network = Network(shape.layers, shape.hidden, shape.inputs, shape.horizons, arrays, shape.fields)
+        network = Network(
+            shape.layers, shape.hidden, shape.inputs, shape.horizons, arrays, shape.fields, shape.structure
+        )
     except (SafetensorError, ValueError) as exc:
         raise BundleError(f"{place}/{WEIGHTS}: {exc}") from exc
     return Bundle(network, manifest)
@@ -209,7 +235,11 @@ def decode_manifest(place: str, raw: bytes) -> Manifest:
         manifest = msgspec.convert(header, type=Manifest)
     except msgspec.ValidationError as exc:
         raise BundleError(f"{path}: {exc}") from exc
-    if version < (needed := _oldest_version(manifest)):
+    try:
+        needed = _oldest_version(manifest)
+    except ValueError as exc:
+        raise BundleError(f"{path}: {exc}: upgrade driftline if a newer version made it") from exc
+    if version < needed:
         raise BundleError(
             f"{path}: found fields of version {needed} in version {version}; expected none: copy the whole bundle again"
         )
@@ -223,6 +253,8 @@ def decode_manifest(place: str, raw: bytes) -> Manifest:
 
 def _oldest_version(manifest: Manifest) -> int:
     """The first version that can say what is in a manifest."""
+    if not manifest.network.structure.is_plain:
+        return 5
     if manifest.joint_calibration is not None:
         return 4
     if manifest.network.fields:

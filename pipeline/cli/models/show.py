@@ -70,6 +70,8 @@ def _facts(bundle: "Bundle", risk: float) -> "Iterator[tuple[str, str]]":
     horizons = ", ".join(map(str, network.horizons))
     weights = sum(array.size for array in network.arrays.values())
     yield "Network", f"{network.layers} x {network.hidden} units, {network.inputs} inputs, horizons {horizons}"
+    if not network.structure.is_plain:
+        yield "Structure", str(network.structure)
     if network.is_joint:
         yield "Joint for", ", ".join(network.fields)
     yield "Weights", f"{weights:,}, SHA-256 {manifest.weights_sha256}"

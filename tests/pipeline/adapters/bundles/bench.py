@@ -9,6 +9,7 @@ import numpy as np
 
 from detectors.features import INPUTS
 from detectors.network import HORIZONS, Network, joint_inputs, weight_shapes
+from detectors.structure import PLAIN, Structure
 from pipeline.adapters.bundles import Bundle, Lineage, make_bundle
 from pipeline.adapters.bundles.history import Act
 from pipeline.adapters.bundles.registry import Registry
@@ -30,13 +31,13 @@ def example(**changes: Any) -> Bundle:
     return make_bundle(**({"network": tiny_network()} | content | changes))
 
 
-def tiny_network(fields: tuple[str, ...] = ()) -> Network:
+def tiny_network(fields: tuple[str, ...] = (), structure: Structure = PLAIN) -> Network:
     """A network of two cells with random weights; a joint one where fields are named."""
     rng = np.random.default_rng(7)
     inputs = joint_inputs(len(fields)) if fields else INPUTS
-    shapes = weight_shapes(1, 2, inputs, HORIZONS, len(fields) or 1)
+    shapes = weight_shapes(1, 2, inputs, HORIZONS, len(fields) or 1, structure)
     arrays = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
-    return Network(1, 2, inputs, HORIZONS, arrays, fields)
+    return Network(1, 2, inputs, HORIZONS, arrays, fields, structure)
 
 
 def child_of(parent: Bundle, **changes: Any) -> Bundle:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from detectors.network import HORIZONS, Network
+from detectors.structure import PLAIN, Structure
 from pipeline.adapters.bundles import (
     Bundle,
     Lineage,
@@ -18,6 +19,7 @@ from pipeline.adapters.bundles import (
     shipped_bundle_path,
 )
 from pipeline.errors import BundleError
+from tests.detectors.written_out import STRUCTURES
 from tests.pipeline.adapters.bundles.bench import example, tiny_network
 
 GOLDEN = sorted((Path(__file__).parents[3] / "data" / "bundles").iterdir())
@@ -27,6 +29,9 @@ _LATER: dict[str, Any] = {
     "code_version": "0.2.0",
 }
 _LATEST: dict[str, Any] = {"joint_calibration": {"balanced": {"threshold": [1.5, 2.5]}}}
+
+
+_SHAPE: dict[str, Any] = {"layers": 1, "hidden": 2, "inputs": 10, "horizons": HORIZONS}
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -148,14 +153,23 @@ def rewrite(directory: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": 5}, r"version 5; expected 'driftline-bundle', version 1, 2, 3 or 4: upgrade driftline to read it"),
-        ({"version": 0}, r"version 0; expected 'driftline-bundle', version 1, 2, 3 or 4: use a bundle made by"),
+        (
+            {"version": 6},
+            r"version 6; expected 'driftline-bundle', version 1, 2, 3, 4 or 5: upgrade driftline to read it",
+        ),
+        ({"version": 0}, r"version 0; expected 'driftline-bundle', version 1, 2, 3, 4 or 5: use a bundle made by"),
         ({"version": 2}, r"does not match its id"),
         ({"code_version": "0.2.0"}, r"found fields of version 2 in version 1"),
         ({"format": "other"}, r"found format 'other', version 1; expected"),
         ({"colour": "blue"}, r"unknown field `colour`"),
         ({"seed": "7"}, r"Expected `int`, got `str` - at `\$.seed`"),
         ({"seed": 8}, r"does not match its id"),
+        (
+            {"version": 5, "network": _SHAPE | {"cell": "rnn"}},
+            r"manifest.json: found cell 'rnn'; expected one of lstm, gru, layer-norm-lstm: upgrade driftline",
+        ),
+        ({"version": 5, "network": _SHAPE | {"attention": 99}}, r"found attention 99; expected 2 to 16 steps"),
+        ({"version": 3, "network": _SHAPE | {"cell": "gru"}}, r"found fields of version 5 in version 3"),
     ],
 )
 def test_foreign_manifest_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -164,6 +178,22 @@ def test_foreign_manifest_is_refused(tmp_path: Path, changes: dict[str, Any], me
     rewrite(tmp_path / "b", **changes)
     with pytest.raises(BundleError, match=message):
         load_bundle(tmp_path / "b")
+
+
+@pytest.mark.parametrize("structure", STRUCTURES, ids=str)
+def test_a_structure_goes_into_the_bundle(tmp_path: Path, structure: Structure) -> None:
+    """A bundle of another structure is of version 5, names it, and gives it back; one that is plain names none."""
+    bundle = example(network=tiny_network(structure=structure))
+    assert bundle.manifest.version == 5
+    save_bundle(bundle, tmp_path / "b")
+    loaded = load_bundle(tmp_path / "b")
+    assert loaded.network.structure == structure
+    assert loaded.network.arrays.keys() == bundle.network.arrays.keys()
+    told = msgspec.json.decode((tmp_path / "b" / "manifest.json").read_bytes())["network"]
+    parts = {"cell": structure.cell, "convolution": structure.convolution, "attention": structure.attention}
+    assert {name: told.get(name, getattr(PLAIN, name)) for name in parts} == parts
+    save_bundle(example(), tmp_path / "plain")
+    assert not msgspec.json.decode((tmp_path / "plain" / "manifest.json").read_bytes())["network"].keys() & parts.keys()
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
@@ -184,13 +214,13 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 def test_bundles_of_every_version_are_read(golden: Path, tmp_path: Path) -> None:
     """A bundle written by any version of the format is loaded, and saved again as the very same bytes."""
     bundle = load_bundle(golden)
-    assert f"version-{bundle.manifest.version}" == golden.name
+    assert golden.name.startswith(f"version-{bundle.manifest.version}")
     save_bundle(bundle, tmp_path / "b")
     assert contents(tmp_path / "b") == contents(golden)
 
 
 def test_the_oldest_version_that_will_do_is_written(tmp_path: Path) -> None:
-    """Versions 2, 3 and 4 are for what those before cannot say; what is not known is not in the file."""
+    """Versions 2 to 5 are for what those before cannot say; what is not known is not in the file."""
     assert example().manifest.version == 1
     bundle = example(**_LATER)
     assert bundle.manifest.version == 2
