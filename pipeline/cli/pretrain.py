@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from pipeline.cli.commands import Command, option
-from pipeline.cli.trainings import machine_options, resume_file, settle_in
+from pipeline.cli.trainings import (
+    HIDDEN,
+    LAYERS,
+    machine_options,
+    network_options,
+    resume_file,
+    settle_in,
+    structure_of,
+    tell_bytes,
+    told_of_network,
+)
 
 if TYPE_CHECKING:
     from detectors.training import StepReport
@@ -25,6 +35,7 @@ Examples:
   driftline pretrain --out bundles/mine
   driftline pretrain --out bundles/quick --steps 300 --time-limit 5min
   driftline pretrain --out bundles/large --hidden 96 --layers 2 --device cuda
+  driftline pretrain --out bundles/gru --cell gru --convolution 4
   driftline pretrain --out bundles/recalibrated --keep-network bundles/mine --calibration-streams 1000
   driftline replay machine.csv --bundle bundles/mine
 """
@@ -54,8 +65,7 @@ _POSITIVE = click.IntRange(min=1)
     metavar="DIR",
     help="Train none: take that of this bundle, and measure its thresholds anew. Needs no torch.",
 )
-@option("--layers", group=_NETWORK, type=click.IntRange(1, 2), metavar="1|2", default=1, help="Layers of the LSTM.")
-@option("--hidden", group=_NETWORK, type=_POSITIVE, metavar="N", default=64, help="Cells of a layer.")
+@network_options(_NETWORK)
 @option("--seed", group=_TRAINING, type=int, metavar="N", default=1, help="Decides streams and first weights.")
 @option("--steps", group=_TRAINING, type=_POSITIVE, metavar="N", default=2500, help="Most optimiser steps.")
 @option("--series", group=_TRAINING, type=_POSITIVE, metavar="N", default=24, help="Series per step.")
@@ -106,6 +116,8 @@ def command(out: Path, **given: Any) -> None:
     if out.exists():
         raise ConfigError(f"--out: found {out}; expected a directory that is not there yet")
 
+    if given["keep_network"] is not None and (told := told_of_network(given)):
+        raise ConfigError(f"{', '.join(told)}: found with --keep-network; expected one of the two: no network is made")
     if given["keep_network"] is None:
         from pipeline.pretrain import pretrain  # before anything else that needs torch: it tells what is missing
 
@@ -133,6 +145,7 @@ def command(out: Path, **given: Any) -> None:
             return
         console.print(learning_curve(prior.metrics["learning_curve"]), highlight=False)
         console.print(tell_errors(prior.metrics), highlight=False)
+        tell_bytes(prior.network, screen)
         network, origin, lineage = prior.network, _origin(prior), Lineage(None, made_by)
     else:
         if parent.network.is_joint:
@@ -197,11 +210,12 @@ def _config(given: dict[str, Any]) -> "PretrainConfig":
         limit = None if given["time_limit"] is None else parse_duration(given["time_limit"]).total_seconds()
     except ValueError as exc:
         raise ConfigError(f"--time-limit: {exc}") from exc
+    same = ("seed", "steps", "peak_rate", "patience", "threads", "device", "precision")
     training = TrainingConfig(
-        **{
-            name: given[name]
-            for name in ("seed", "layers", "hidden", "steps", "peak_rate", "patience", "threads", "device", "precision")
-        }
+        layers=given["layers"] or LAYERS,
+        hidden=given["hidden"] or HIDDEN,
+        structure=structure_of(given),
+        **{name: given[name] for name in same},
     )
     return PretrainConfig(
         training,

@@ -9,7 +9,18 @@ import click
 
 from pipeline.cli.commands import Command, option
 from pipeline.cli.reading import reading_options, source_keys
-from pipeline.cli.trainings import Count, machine_options, resume_file, settle_in
+from pipeline.cli.trainings import (
+    HIDDEN,
+    LAYERS,
+    Count,
+    machine_options,
+    network_options,
+    resume_file,
+    settle_in,
+    structure_of,
+    tell_bytes,
+    told_of_network,
+)
 
 if TYPE_CHECKING:
     from detectors.network import Network
@@ -73,8 +84,7 @@ TUNING_RATE, SCRATCH_RATE = 2e-3, 1e-2
 )
 @option("--joint", group=_NETWORK, is_flag=True, help="One network for all fields of a key together.")
 @option("--scratch", group=_NETWORK, is_flag=True, help="Begin with random weights.  [default: with --joint]")
-@option("--layers", group=_NETWORK, type=click.IntRange(1, 2), metavar="1|2", help="Of new weights.  [default: 1]")
-@option("--hidden", group=_NETWORK, type=_POSITIVE, metavar="N", help="Cells of a layer, likewise.  [default: 64]")
+@network_options(_NETWORK, "of new weights")
 @reading_options
 @option(
     "--feedback",
@@ -188,6 +198,7 @@ def command(history: tuple[str, ...], **given: Any) -> int:
     fitted = _fit(kept, fit_config, start, screen, kept_in)
     if not ranks.leads:
         return 0
+    tell_bytes(fitted.network, screen)
     bundle = bundle_of(fitted, parent, given["seed"], {})
     alarms = compare_alarms(passing, kept, bundle, screen)
     bundle = bundle_of(fitted, parent, given["seed"], alarms)
@@ -256,17 +267,18 @@ def _plan(
                 "expected one that streams share, or --joint"
             )
         start = None
-    if start is not None and (given["layers"] or given["hidden"]):
+    if start is not None and (told := told_of_network(given)):
         raise ConfigError(
-            f"--layers or --hidden: found it with weights to begin with, of {start.layers} x {start.hidden}; "
-            "expected it with --scratch"
+            f"{', '.join(told)}: found weights to begin with, of {start.layers} x {start.hidden}, {start.structure}; "
+            "expected --scratch, to make a network of another size or structure"
         )
     training = TrainingConfig(
         seed=given["seed"],
-        layers=start.layers if start else given["layers"] or 1,
-        hidden=start.hidden if start else given["hidden"] or 64,
+        layers=start.layers if start else given["layers"] or LAYERS,
+        hidden=start.hidden if start else given["hidden"] or HIDDEN,
         horizons=parent.network.horizons,
         fields=(start.fields if start else tuple(fields)) if given["joint"] else (),
+        structure=start.structure if start else structure_of(given),
         context=CONTEXT,
         steps=given["steps"],
         peak_rate=given["peak_rate"] or (TUNING_RATE if start else SCRATCH_RATE),

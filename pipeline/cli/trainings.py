@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from detectors.structure import ATTENTIONS, CELLS, CONVOLUTIONS, PLAIN, Structure
 from pipeline.cli.commands import option
 
 if TYPE_CHECKING:
+    from detectors.network import Network
     from detectors.training import Ranks
     from pipeline.adapters.training_file import TrainingFile
     from pipeline.cli.screen import Screen
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 F = TypeVar("F")
 _POSITIVE = click.IntRange(min=1)
 RESUME_SUFFIX = ".resume"
+LAYERS, HIDDEN = 1, 64
+"""Size of a network unless told."""
 
 
 class Count(click.ParamType[int | None]):
@@ -27,6 +31,74 @@ class Count(click.ParamType[int | None]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
         """The number."""
         return None if value == "auto" else _POSITIVE.convert(value, param, ctx)
+
+
+def network_options(group: str, of_what: str = "") -> Callable[[F], F]:
+    """Decorates a command with the options that say what network it makes; they are None where not given.
+
+    Args:
+        group: of the options.
+        of_what: which networks they are of, for the help.
+    """
+    behind = f" {of_what}" if of_what else ""
+    options = (
+        option("--layers", group=group, type=click.IntRange(1, 2), metavar="1|2",
+               help=f"Recurrent layers{behind}.  [default: {LAYERS}]"),
+        option("--hidden", group=group, type=_POSITIVE, metavar="N",
+               help=f"Cells of a layer{behind}.  [default: {HIDDEN}]"),
+        option("--cell", group=group, type=click.Choice([*CELLS]), metavar="|".join(CELLS),
+               help=f"Kind of cell{behind}.  [default: {PLAIN.cell}]"),
+        option("--convolution", group=group, type=_up_to(CONVOLUTIONS), metavar="K",
+               help=f"Steps that a causal convolution in front sees, {CONVOLUTIONS[0]} to {CONVOLUTIONS[-1]}{behind}.  "
+               "[default: no convolution]"),
+        option("--attention", group=group, type=_up_to(ATTENTIONS), metavar="W",
+               help=f"Hidden states that the forecasts look back on, {ATTENTIONS[0]} to {ATTENTIONS[-1]}{behind}.  "
+               "[default: no attention]"),
+    )  # fmt: skip
+
+    def decorate(command: F) -> F:
+        for add in reversed(options):
+            command = add(command)
+        return command
+
+    return decorate
+
+
+def told_of_network(given: dict[str, Any]) -> list[str]:
+    """Which of the options of `network_options` were given."""
+    return [f"--{name}" for name in ("layers", "hidden", "cell", "convolution", "attention") if given[name] is not None]
+
+
+def structure_of(given: dict[str, Any]) -> Structure:
+    """The structure that the options ask for."""
+    return Structure(given["cell"] or PLAIN.cell, given["convolution"] or 0, given["attention"] or 0)
+
+
+def tell_bytes(network: "Network", screen: "Screen") -> None:
+    """A note where a lane takes more bytes than it does with the shipped network.
+
+    Args:
+        network: that was made.
+        screen: shows it.
+    """
+    from detectors.layout import PROFILES, lane_dtype
+
+    sizes, sharing = (network.layers, network.hidden), max(len(network.fields), 1)
+    more = []
+    for name, profile in PROFILES.items():
+        usual = lane_dtype(profile, LAYERS, HIDDEN).itemsize
+        needed = lane_dtype(profile, *sizes, sharing, network.structure, network.inputs).itemsize
+        if needed > usual:
+            more.append(f"profile {name} {needed:,} instead of {usual:,}")
+    if more:
+        screen.note(
+            f"a lane takes more bytes than with the shipped network: {', '.join(more)}; state.budget has room for "
+            "fewer of them"
+        )
+
+
+def _up_to(known: range) -> click.IntRange:
+    return click.IntRange(known[0], known[-1])
 
 
 def machine_options(group: str) -> Callable[[F], F]:
@@ -40,7 +112,7 @@ def machine_options(group: str) -> Callable[[F], F]:
         option("--device", group=group, metavar="NAME", default="auto",
                help="auto (CUDA where there is one), cpu or cuda. Under `torchrun`, each process takes a device."),
         option("--precision", group=group, metavar="NAME", default="auto",
-               help="Of the LSTM: float32, bfloat16, or auto, which is bfloat16 on CUDA where gradients agree."),
+               help="Of the layers: float32, bfloat16, or auto, which is bfloat16 on CUDA where gradients agree."),
         option("--resume-file", group=group, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
                help="Where the training is kept at each validation, for the same command to go on after a kill; "
                "removed when the bundle is there.  [default: beside --out, with .resume behind its name]"),

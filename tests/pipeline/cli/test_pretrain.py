@@ -4,9 +4,11 @@ from pathlib import Path
 import pytest
 
 from detectors.normalise import CONSTANTS
+from detectors.structure import PLAIN, Structure
 from pipeline.adapters.bundles import load_bundle, shipped_bundle_path
 from pipeline.cli import run
 from pipeline.cli.pretrain import command, learning_curve
+from pipeline.cli.trainings import HIDDEN, LAYERS
 from pipeline.cli.version import driftline_version
 from tests.pipeline.cli.samples import start, write_stream
 
@@ -33,6 +35,27 @@ def test_a_trained_bundle_can_replay(tmp_path: Path, capsys: pytest.CaptureFixtu
     stream = write_stream(tmp_path / "machine.csv")
     arguments = ["replay", str(stream), "--bundle", str(bundle), "--out", str(tmp_path / "o"), "--profile", "dense"]
     assert run(arguments) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+def test_a_structure_is_chosen_by_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The bundle that is written has the structure asked for, shows it, tells what it costs, and scores a stream."""
+    bundle = tmp_path / "mine"
+    asked = ("--cell", "gru", "--convolution", "3", "--attention", "16", "--hidden", "64")
+    assert run(["pretrain", "--out", str(bundle), *TINY, *asked, "--calibration-streams", "10"]) == 0
+    assert "a lane takes more bytes than with the shipped network: profile accurate" in capsys.readouterr().err
+    manifest = load_bundle(bundle).manifest
+    assert (manifest.version, manifest.network.structure) == (5, Structure("gru", 3, 16))
+    assert manifest.training["training"]["structure"] == {"cell": "gru", "convolution": 3, "attention": 16}
+    registry = ["--registry", str(tmp_path / "models")]
+    assert run(["models", "add", str(bundle), *registry]) == 0
+    assert run(["models", "show", manifest.id[:12], *registry]) == 0
+    assert "gru behind a convolution over 3 steps, read out with attention over 16 states" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    stream = write_stream(tmp_path / "machine.csv")
+    assert run(["replay", str(stream), "--bundle", str(bundle), "--out", str(tmp_path / "o")]) == 0
 
 
 @pytest.mark.slow
@@ -76,7 +99,8 @@ def test_the_defaults_are_those_of_the_training() -> None:
 
     shown = {parameter.name: parameter.default for parameter in command.params}
     training = TrainingConfig()
-    for name in ("layers", "hidden", "seed", "steps", "peak_rate", "patience", "threads", "device"):
+    assert (training.layers, training.hidden, training.structure) == (LAYERS, HIDDEN, PLAIN)
+    for name in ("seed", "steps", "peak_rate", "patience", "threads", "device"):
         assert shown[name] == getattr(training, name)
     config = PretrainConfig(training)
     assert shown["series"] == config.batch
@@ -90,6 +114,10 @@ def test_the_defaults_are_those_of_the_training() -> None:
     [
         (["--device", "abacus"], "found device 'abacus'"),
         (["--time-limit", "soon"], "--time-limit: found 'soon'; expected a duration"),
+        (["--keep-network", "b", "--cell", "gru"], "--hidden, --cell: found with --keep-network"),
+        (["--cell", "rnn"], "'rnn' is not one of 'lstm', 'gru', 'layer-norm-lstm'"),
+        (["--convolution", "1"], "1 is not in the range 2<=x<=8"),
+        (["--attention", "17"], "17 is not in the range 2<=x<=16"),
     ],
 )
 def test_what_cannot_be_trained_with_gets_one_line(

@@ -109,7 +109,8 @@ def test_the_champion_is_trained_on_and_what_comes_of_it_published(
     [
         (["--joint"], "--joint: found the one field 'value'; expected two or more"),
         (["--time-limit", "soon"], "--time-limit: found 'soon'; expected a duration"),
-        (["--hidden", "8"], "expected it with --scratch"),
+        (["--hidden", "8"], "expected --scratch, to make a network of another size or structure"),
+        (["--cell", "gru", "--attention", "4"], "--cell, --attention: found weights to begin with, of 1 x 64, lstm"),
         (["--start-from", "nowhere"], "nowhere"),
         (["--start-from", "champion", "--registry", "empty"], "registry empty: found no champion; expected one"),
         (["--publish", "--registry", "gopher://x/y"], "gopher"),
