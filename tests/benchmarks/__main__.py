@@ -23,6 +23,7 @@ from tests.benchmarks import (
     poisoned,
     segments,
     service,
+    structures,
     training,
 )
 
@@ -178,10 +179,24 @@ def _metrics_tables(figures: dict[str, Any]) -> list[Table]:
     return [table]
 
 
+def _structures_tables(figures: dict[str, Any]) -> list[Table]:
+    budget = figures["budget"]
+    columns = ("network", "loss", "NAB standard", "VUS-PR, event", "VUS-PR, segment", "points/s")
+    title = (
+        f"Structures, balanced, after {budget['steps']} steps on series of {budget['length']} points, "
+        f"seeds {', '.join(map(str, budget['seeds']))}"
+    )
+    table = Table(*columns, "bytes per lane", title=title)
+    for row in structures.rows(figures):
+        table.add_row(*row)
+    return [table]
+
+
 BENCHMARKS: dict[str, Any] = {
     "engine": engine, "decoding": decoding, "service": service, "ablation": ablation, "segments": segments,
     "calibration": calibration, "cold_start": cold_start, "fields": fields, "joint": joint,
     "training": training, "poisoned": poisoned, "live": live, "metrics": metrics,
+    "structures": structures,
 }  # fmt: skip
 TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "engine": _engine_tables,
@@ -197,6 +212,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "poisoned": _poisoned_tables,
     "live": _live_tables,
     "metrics": _metrics_tables,
+    "structures": _structures_tables,
 }
 
 

@@ -33,7 +33,7 @@ def run() -> dict[str, Any]:
     """NAB's three scores and the held-out standard one (mean, sd), by variant, at the best of the shifts."""
     bundle = load_bundle(shipped_bundle_path())
     decision = make_decision(ThresholdTable(**bundle.manifest.calibration["balanced"]), DEFAULT_RISK)
-    streams = [_in_order(stream) for stream in load_nab()]
+    streams = [in_order(stream) for stream in load_nab()]
     variants: dict[str, Callable[[NabStream, Decision], NDArray[np.float64]]] = {
         "as shipped": _walked(bundle.network, BALANCED),
         "state not carried": _walked(bundle.network, BALANCED, carry=False),
@@ -66,7 +66,7 @@ def rows(figures: dict[str, Any]) -> Iterator[tuple[str, ...]]:
         yield name, *(f"{score:.1f}" for score in variant["scores"].values()), f"{mean:.1f} (sd {sd:.1f})"
 
 
-def _in_order(stream: NabStream) -> NabStream:
+def in_order(stream: NabStream) -> NabStream:
     """The stream without what is late, which the engine does not score."""
     kept = np.append(True, stream.time_us[1:] > np.maximum.accumulate(stream.time_us)[:-1])
     return stream._replace(time_us=stream.time_us[kept], value=stream.value[kept])

@@ -50,12 +50,12 @@ def run() -> dict[str, Any]:
         "pattern outliers": list(_pattern_outliers(np.random.default_rng(21))),
         "sines on a random walk": list(_sines_on_a_walk(np.random.default_rng(22))),
         "disturbed oscillations": list(_disturbed_oscillations(np.random.default_rng(23))),
-        "the fleet": list(_fleet()),
+        "the fleet": list(fleet_streams()),
     }
     return {
         "vus_pr": {
             name: {
-                detector: round(float(np.mean([_volume(score(stream), stream) for stream in streams])), 3)
+                detector: round(float(np.mean([volume(score(stream), stream) for stream in streams])), 3)
                 for detector, score in DETECTORS.items()
             }
             for name, streams in collections.items()
@@ -78,7 +78,8 @@ def rows(figures: dict[str, Any]) -> Iterator[tuple[str, ...]]:
         yield detector, *(f"{found[detector]:.3f}" for found in figures["vus_pr"].values())
 
 
-def _volume(score: Floats, stream: Labelled) -> float:
+def volume(score: Floats, stream: Labelled) -> float:
+    """VUS-PR behind the warm-up."""
     return vus_pr(np.nan_to_num(score[SKIPPED:]), stream.is_anomaly[SKIPPED:], BUFFER)
 
 
@@ -158,7 +159,8 @@ def _disturbed_oscillations(rng: np.random.Generator) -> Iterator[Labelled]:
         yield Labelled(_minutes(count), value, is_anomaly)
 
 
-def _fleet() -> Iterator[Labelled]:
+def fleet_streams() -> Iterator[Labelled]:
+    """Those of the demonstration's fleet that have a fault with points."""
     fleet = make_fleet(3, 96, 3000)
     for label in fleet.labels:
         if label.fault == "silence":
