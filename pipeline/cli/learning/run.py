@@ -126,8 +126,8 @@ def _plan(config: "Config", parent: "Bundle") -> "FitConfig":
     network = parent.network
     training = TrainingConfig(
         seed=SEED, layers=network.layers, hidden=network.hidden, horizons=network.horizons, fields=network.fields,
-        context=CONTEXT, steps=config.retrain.steps, peak_rate=TUNING_RATE, patience=8, threads=config.retrain.threads,
-        device=config.retrain.device,
+        structure=network.structure, context=CONTEXT, steps=config.retrain.steps, peak_rate=TUNING_RATE, patience=8,
+        threads=config.retrain.threads, device=config.retrain.device,
     )  # fmt: skip
     return FitConfig(
         training,
