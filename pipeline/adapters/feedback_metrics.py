@@ -1,7 +1,6 @@
 """What feedback does in the service, shown to Prometheus."""
 
-from collections import Counter as Counted
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry
 
@@ -22,9 +21,9 @@ class FeedbackMetrics:
         self._known = shown.FEEDBACK.gauge(registry)
         self._unusable = shown.FEEDBACK_UNUSABLE.gauge(registry)
 
-    def count(self, kinds: Iterable[str], outlasted: int) -> None:
+    def count(self, suppressed: Mapping[str, int], outlasted: int) -> None:
         """Add events that were suppressed, by what, and episodes that outlasted it."""
-        for kind, count in Counted(kinds).items():
+        for kind, count in suppressed.items():
             self._suppressed.labels(kind).inc(count)
         self._outlasted.inc(outlasted)
 

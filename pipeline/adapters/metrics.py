@@ -65,13 +65,18 @@ class EngineMetrics:
         scoring_s: float,
         now_s: float,
     ) -> None:
-        """Add what came of one micro-batch.
+        """Add what came of one micro-batch, and what it took.
 
         Args:
             counts, residuals, anomalies: of this batch alone.
             scoring_s: time it spent in the engine.
             now_s: wall-clock time, in seconds since 1970-01-01 UTC.
         """
+        self.count(counts, residuals, anomalies)
+        self.observe_batch(counts.consumed, scoring_s=scoring_s, now_s=now_s)
+
+    def count(self, counts: Counts, residuals: Residuals, anomalies: Sequence[Anomaly] = ()) -> None:
+        """Add what came of records; of one micro-batch or of several together."""
         self._consumed.inc(counts.consumed)
         self._gaps.inc(counts.gaps)
         for metric, by_label in (
@@ -92,7 +97,10 @@ class EngineMetrics:
             for label, count in by_label.items():
                 metric.labels(label).inc(count, exemplar_of(latest[label]) if label in latest else None)
         self._residuals.add(residuals)
-        self._batch_records.observe(counts.consumed)
+
+    def observe_batch(self, records: int, *, scoring_s: float, now_s: float) -> None:
+        """Add the work that one micro-batch was, whatever becomes of what came of it; arguments as `count_batch`."""
+        self._batch_records.observe(records)
         self._scoring_seconds.observe(scoring_s)
         self._last_record.set(now_s)
 

@@ -5,17 +5,17 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry
-
 from pipeline.accounting import RECORD_DISPOSITIONS
 from pipeline.adapters.feedback_metrics import FeedbackMetrics
 from pipeline.adapters.http import Health
-from pipeline.adapters.latency import Arrivals, LatencyHistogram, arrivals_of
+from pipeline.adapters.latency import LatencyHistogram, arrivals_of
 from pipeline.adapters.metrics import EngineMetrics
 from pipeline.adapters.service_metrics import Held, ServiceMetrics
 from pipeline.adapters.top_lanes import TopLanes
+from pipeline.adapters.whole_registry import WholeRegistry
 from pipeline.cli.budget import AlarmBudget
 from pipeline.cli.metering import count_lanes
+from pipeline.cli.uncommitted import Uncommitted
 from pipeline.engine import Outcome, PartitionEngine
 from pipeline.lane_detector import LaneDetector
 from pipeline.records import Phase, Place, RunIdentity
@@ -47,6 +47,10 @@ class _Moved:
 class ServiceObserver:
     """Fulfils `pipeline.service.plan.Observer`.
 
+    What came of records is counted with the commit that makes it last, and shown at once with the offsets of that
+    commit. What is done again behind a failed commit or a lost partition so counts once, and where a process is killed,
+    what it had not committed is counted by the one that does it again.
+
     A member is ready when all its partitions are live. One without any is ready once it has been in the group for some
     time: what others still hold comes to it in a second round.
 
@@ -64,7 +68,7 @@ class ServiceObserver:
 
     def __init__(
         self,
-        registry: CollectorRegistry,
+        registry: WholeRegistry,
         health: Health,
         detector: LaneDetector,
         is_member: Callable[[], bool],
@@ -79,6 +83,7 @@ class ServiceObserver:
         drift: "DriftWatch | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._registry = registry
         self.service = ServiceMetrics(registry)
         self.feedback = FeedbackMetrics(registry)
         self._guard = guard
@@ -89,8 +94,9 @@ class ServiceObserver:
         self._engine.name_bundle(bundle, detector.name)
         self._latency = LatencyHistogram(registry)
         self._top_lanes = TopLanes(registry, top_lanes)
-        self._uncommitted: list[Arrivals] = []
-        self._aborted = 0
+        self._uncommitted = Uncommitted()
+        self._committed = Uncommitted()  # and not shown yet
+        self._aborted = self._commits = 0
         self._budget = budget or AlarmBudget(0.0, 0.0)
         self._trained_until = trained_until
         self.service.trained_until.set(trained_until(bundle))
@@ -147,8 +153,7 @@ class ServiceObserver:
 
     def in_hand(self, *, decoding: int, scoring: int, aborted: int) -> None:
         """See `Observer`."""
-        uncommitted = sum(int(one.weight.sum()) for one in self._uncommitted)
-        for stage, messages in (("decode", decoding), ("score", scoring), ("commit", uncommitted)):
+        for stage, messages in (("decode", decoding), ("score", scoring), ("commit", self._uncommitted.messages)):
             self.service.in_progress.labels(stage).set(messages)
         self.service.aborted.inc(aborted - self._aborted)
         self._aborted = aborted
@@ -169,12 +174,8 @@ class ServiceObserver:
             self._moved[place] = _Moved.of(engine)
         self.service.decode_seconds.observe(decode_s)
         self.service.stage_in.labels("commit").inc(len(chunk.messages))
-        self._uncommitted.append(arrivals_of(chunk.messages, chunk.fetched_s))
-        self._engine.count_batch(
-            outcome.counts, outcome.residuals, outcome.anomalies, scoring_s=scoring_s, now_s=time.time()
-        )
-        self._engine.expect_alarms(self._budget.of_points(outcome.counts))
-        self._top_lanes.add(outcome.anomalies)
+        self._uncommitted.add(outcome, arrivals_of(chunk.messages, chunk.fetched_s))
+        self._engine.observe_batch(outcome.counts.consumed, scoring_s=scoring_s, now_s=time.time())
         if self._guard is not None:
             if self._guard.scored(outcome):
                 self.service.rollbacks.inc()
@@ -185,7 +186,8 @@ class ServiceObserver:
     def suppressed(self, place: Place, marked: Marked) -> None:
         """See `Observer`."""
         found = list(suppressions(marked.suppressed))
-        self.feedback.count([why.kind for _, why in found], marked.outlasted)
+        self._uncommitted.suppressed.update(why.kind for _, why in found)
+        self._uncommitted.outlasted += marked.outlasted
         if self._log is None:
             return
         where = f"{place.topic}/{place.partition}"
@@ -194,17 +196,17 @@ class ServiceObserver:
 
     def dead_lettered(self, reasons: Mapping[str, int]) -> None:
         """See `Observer`."""
-        self.service.count_dead_letters(reasons)
+        self._uncommitted.dead_letters.update(reasons)
 
     def committed(self, seconds: float) -> None:
-        """See `Observer`."""
-        self.service.commits.inc()
+        """See `Observer`; what was committed is counted as `stands` tells where that has led."""
         self.service.commit_seconds.observe(seconds)
         self.service.last_commit.set_to_current_time()
-        for one in self._uncommitted:
+        for one in self._uncommitted.arrivals:
             self._latency.add(one, wall_s=time.time(), clock_s=self._clock())
             self.service.stage_out.labels("commit").inc(one.weight.sum())
-        self._uncommitted.clear()
+        self._committed, self._uncommitted = self._uncommitted, Uncommitted()
+        self._commits += 1
 
     def stands(self, standing: Mapping[Place, Standing]) -> None:
         """See `Observer`."""
@@ -217,14 +219,25 @@ class ServiceObserver:
                 records,
                 *self._snapshots.get(place, (-1, 0.0)),
             )
-        self.service.set_held(self._held)
+        with self._registry.change():
+            self._count(self._committed)
+            self.service.commits.inc(self._commits)
+            self.service.set_held(self._held)
+        self._committed, self._commits = Uncommitted(), 0
         self._show_drift()
         self._show_state()
+
+    def _count(self, done: Uncommitted) -> None:
+        self._engine.count(done.counts, done.residuals, done.anomalies)
+        self._engine.expect_alarms(self._budget.of_points(done.counts))
+        self._top_lanes.add(done.anomalies)
+        self.service.count_dead_letters(done.dead_letters)
+        self.feedback.count(done.suppressed, done.outlasted)
 
     def commit_failed(self) -> None:
         """See `Observer`."""
         self.service.commit_failures.inc()
-        self._uncommitted.clear()
+        self._uncommitted = Uncommitted()
 
     def rebalanced(self, kind: str, places: Collection[Place]) -> None:
         """See `Observer`."""
@@ -233,7 +246,7 @@ class ServiceObserver:
         self._had_some = kind != "lost"
         if kind == "lost":
             self._idle_since_s = None
-            self._uncommitted.clear()  # dropped with the transaction, those of partitions that stay as well
+            self._uncommitted = Uncommitted()  # dropped with the transaction, those of partitions that stay as well
         if kind != "assigned":
             for place in places:
                 for known in (self._engines, self._moved, self._held, self._snapshots):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from kafka import KafkaConsumer
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import ProcessCollector
 
 from pipeline.adapters.http import Health, serve_http
 from pipeline.adapters.kafka.connection import KafkaSettings, client_options
@@ -23,6 +23,7 @@ from pipeline.adapters.live.view import LiveView
 from pipeline.adapters.logs import LogSettings, configure_logs
 from pipeline.adapters.state.files import FileStateStore
 from pipeline.adapters.state.topic import TopicStateStore
+from pipeline.adapters.whole_registry import WholeRegistry
 from pipeline.cli.budget import AlarmBudget
 from pipeline.cli.detecting import require_lstm
 from pipeline.cli.feedback_watch import following_feedback
@@ -98,7 +99,7 @@ def serve(config: Config, member: Member) -> int:
         bundles = held.enter_context(following(config, bundle, log))
         guard = make_guard(config, bundle, bundles)
         workshop = EngineWorkshop(config, bundle, spills, bundles)
-        registry = CollectorRegistry()
+        registry = WholeRegistry()
         ProcessCollector(registry=registry)
         health = Health(limit_s=config.kafka.max_poll_interval.total_seconds())
         port = config.http.port if member.port is None else member.port

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics import exposition
 
 from pipeline.adapters.bundles import load_bundle, shipped_bundle_path
 from pipeline.adapters.http import Health
+from pipeline.adapters.whole_registry import WholeRegistry
 from pipeline.cli.budget import AlarmBudget
 from pipeline.cli.observing import ServiceObserver
 from pipeline.cli.wiring import make_detector
@@ -47,7 +47,7 @@ class _Observed:
         origin = Origin("metrics", "0", "b")
         config = EngineConfig(max_state_bytes=budget)
         self.engine = PartitionEngine(self.detector, config, ("value",), origin, MemorySpill())
-        self.registry = CollectorRegistry()
+        self.registry = WholeRegistry()
         self.observer = ServiceObserver(
             self.registry, Health(60.0), self.detector, lambda: True, version="1", bundle="b",
             budget=AlarmBudget(0.0007, 0.0),

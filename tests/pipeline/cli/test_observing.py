@@ -2,15 +2,16 @@
 
 import http.client
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from prometheus_client import CollectorRegistry
 
 from pipeline.accounting import Counts
 from pipeline.adapters.http import Health, serve_http
+from pipeline.adapters.whole_registry import WholeRegistry
 from pipeline.catalogue.everything import CATALOGUE, GROUPS
 from pipeline.catalogue.service import DEAD_LETTER_REASONS, STAGES
 from pipeline.cli.budget import AlarmBudget
@@ -32,7 +33,7 @@ class Observed:
     def __init__(self, *, top_lanes: int = 0) -> None:
         self.now_s = 0.0
         self.is_member = False
-        self.registry = CollectorRegistry()
+        self.registry = WholeRegistry()
         self.health = Health(limit_s=30.0, clock=lambda: self.now_s)
         self.observer = ServiceObserver(
             self.registry, self.health, make_detector(), lambda: self.is_member, version="1", bundle="b",
@@ -53,6 +54,12 @@ class Observed:
         outcome = Outcome((), (an_anomaly(key=key, field=field),), Counts(), np.zeros(0, np.int64), no_residuals())
         engine = TestWorkshop().make(FIRST).engine
         self.observer.processed(FIRST, engine, outcome, Chunk([], self.now_s), decode_s=0.0, scoring_s=0.0)
+        self.commit()
+
+    def commit(self) -> None:
+        """All that was processed."""
+        self.observer.committed(0.1)
+        self.observer.stands({})
 
     def ask(self, path: str) -> str:
         """The reason told at a path."""
@@ -143,6 +150,7 @@ def test_reasons_of_dead_letters_are_bounded(observed: Observed) -> None:
     """All that are known are shown from the start; one that is not is counted with others of its kind."""
     assert all(observed.value("dead_letters_total", reason=reason) == 0 for reason in DEAD_LETTER_REASONS)
     observed.observer.dead_lettered({"malformed": 2, "made up": 3, "another": 1})
+    observed.commit()
     assert observed.value("dead_letters_total", reason="malformed") == 2
     assert observed.value("dead_letters_total", reason="other") == 4
     assert observed.value("dead_letters_total", reason="made up") is None
@@ -160,8 +168,8 @@ def test_partitions_are_shown_while_they_are_held(observed: Observed) -> None:
     """Position, lag, accounts, lanes and snapshots of a partition are shown, and go with it."""
     engine, told = _engine(FIRST, 30)
     observed.observer.processed(FIRST, **told)  # type: ignore[arg-type]
-    observed.observer.stands({FIRST: Standing(40, 55, engine.counts.to_dict())})
     observed.observer.committed(0.2)
+    observed.observer.stands({FIRST: Standing(40, 55, engine.counts.to_dict())})
     place = {"topic": "in", "partition": "0"}
     assert observed.value("committed_offset", **place) == 40
     assert observed.value("end_offset", **place) == 55
@@ -219,11 +227,67 @@ def test_what_a_failed_commit_drops_is_not_counted_as_committed(observed: Observ
     assert observed.value("stage_in_messages_total", stage="commit") == 20
 
 
+def test_records_are_counted_with_the_commit_that_makes_them_last(observed: Observed) -> None:
+    """What is not committed is not counted, and what a failed commit or a lost partition drops never is."""
+    _, told = _engine(FIRST, 10)
+
+    def process() -> None:
+        observed.observer.processed(FIRST, **told)  # type: ignore[arg-type]
+        observed.observer.dead_lettered({"malformed": 3})
+
+    def counted() -> tuple[float | None, ...]:
+        return (
+            observed.value("records_consumed_total"),
+            observed.value("points_total", disposition="warming"),
+            observed.value("dead_letters_total", reason="malformed"),
+            observed.value("batch_records_count"),
+        )
+
+    process()
+    assert counted() == (0, 0, 0, 1), "the work is done, and nothing of it lasts"
+    observed.observer.commit_failed()
+    process()
+    observed.observer.rebalanced("lost", [SECOND])
+    process()
+    observed.commit()
+    assert counted() == (10, 10, 3, 3)
+    observed.commit()
+    assert counted() == (10, 10, 3, 3)
+
+
+def test_a_scrape_sees_a_commit_whole_or_not_at_all(observed: Observed) -> None:
+    """However often one looks, the records counted are those up to the offset that is shown beside them."""
+    engine, told = _engine(FIRST, 10)
+    end, seen = threading.Event(), set()
+
+    def look() -> None:
+        while not end.is_set():
+            shown = {
+                (one.name, one.labels.get("topic")): one.value
+                for family in observed.registry.collect()
+                for one in family.samples
+            }
+            offset = shown.get(("driftline_committed_offset", "in"), 0)
+            seen.add((offset, shown["driftline_records_consumed_total", None], shown["driftline_commits_total", None]))
+
+    scraping = threading.Thread(target=look)
+    scraping.start()
+    for commits in range(1, 201):
+        observed.observer.processed(FIRST, **told)  # type: ignore[arg-type]
+        observed.observer.committed(0.1)
+        observed.observer.stands({FIRST: Standing(10 * commits, 2000, engine.counts.to_dict())})
+    end.set()
+    scraping.join()
+    assert len(seen) > 1
+    assert all(offset == records == 10 * commits for offset, records, commits in seen)
+
+
 def test_alarms_stand_beside_those_that_the_risk_allows(observed: Observed) -> None:
     """Episodes opened by points are alarms; what is expected grows with the points scored."""
     observed.alarm("a", "value")
     engine, told = _engine(FIRST, 30)
     observed.observer.processed(FIRST, **told)  # type: ignore[arg-type]
+    observed.commit()
     scored = engine.counts.points["scored"]
     assert scored > 0
     assert observed.value("alarms_opened_total") == 1

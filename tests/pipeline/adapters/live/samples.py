@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from prometheus_client import CollectorRegistry
 
 from detectors.fleet import make_fleet
 from pipeline.adapters.http import Health, serve_http
@@ -19,6 +18,7 @@ from pipeline.adapters.live.source import LiveSource
 from pipeline.adapters.live.view import LiveView
 from pipeline.adapters.live.web import Web, names_of
 from pipeline.adapters.report.shared import shared_files
+from pipeline.adapters.whole_registry import WholeRegistry
 from pipeline.cli.live_observer import LiveObserver
 from pipeline.cli.observing import ServiceObserver
 from pipeline.engine import PartitionEngine
@@ -52,7 +52,7 @@ class Told:
 
     def __init__(self, *, max_bytes: int = 2**26, fields: tuple[str, ...] = ("value",)) -> None:
         self.now_s = 1_790_000_000.0
-        self.registry = CollectorRegistry()
+        self.registry = WholeRegistry()
         self.health = Health(limit_s=60.0)
         detector = make_detector()
         self.engine = make_engine(detector, fields=fields)

@@ -200,8 +200,8 @@ def test_every_metric_that_is_shown_exists() -> None:
     told = Told()
     for batch in fleet_batches(16):
         told.process(batch)
-    told.commit()
     told.observer.dead_lettered({"malformed": 3})
+    told.commit()
     samples = Figures(told.registry)._samples
     for name in (
         "records_total", "anomalies_total", "episode_events_total", "dead_letters_total", "lanes", "episodes_open",
