@@ -54,7 +54,7 @@ BROKER_PORT ?= 9092
 broker: $(RUNTIME) ## run an Apache Kafka broker on loopback until Ctrl-C (BROKER_PORT=9092)
 	@$(BIN)/python -m tests.kafka_broker --port $(BROKER_PORT)
 
-chaos: $(RUNTIME) $(PACKAGE) $(TOOLS) ## kill members of the service at random, and compare what readers see (KILLS=20 SEED=1)
+chaos: $(RUNTIME) $(PACKAGE) $(TOOLS) ## kill members of the service at random and in swaps, and compare what is seen (KILLS=20 SEED=1)
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED)
 
 soak: $(RUNTIME) $(PACKAGE) $(TOOLS) ## serve two million records through fifty rebalances, and watch the memory

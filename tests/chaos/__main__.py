@@ -1,7 +1,10 @@
-"""The campaign: one process undisturbed, against three that are killed, frozen, come and go; the broker is restarted.
+"""The campaign: three members that are killed, frozen, come and go, while other bundles are promoted and records come.
 
-`python -m tests.chaos --kills 20 --seed 1`, or `make chaos KILLS=20 SEED=1`. What both leave behind for readers of
-committed messages must be the same, byte for byte and in the same order in every partition, and so must the state.
+`python -m tests.chaos --kills 20 --seed 1`, or `make chaos KILLS=20 SEED=1`. The broker is restarted once, and some of
+the kills are aimed at the moment of a swap. What is left behind for readers of committed messages must be what an
+engine undisturbed says that goes over to the other bundles at the same offsets, byte for byte and in the same order in
+every partition, and so must the state be. What Prometheus would have counted of all members must be what came of the
+records, up to what was committed after the last look at a member that was killed.
 """
 
 import argparse
@@ -9,7 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos.campaign import Campaign, run_campaign
+from tests.chaos.campaign import run_campaign
+from tests.chaos.disturbing import Campaign
 
 
 def main() -> int:
@@ -19,12 +23,16 @@ def main() -> int:
     parser.add_argument(
         "--freezes", type=int, help="processes frozen until the group has given them up; a third of the kills"
     )
+    parser.add_argument(
+        "--swaps", type=int, help="promotions of another bundle, a kill aimed at each; half of the kills"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--records", type=int, default=200_000)
     parser.add_argument("--keys", type=int, default=500)
     options = parser.parse_args()
     freezes = options.kills // 3 if options.freezes is None else options.freezes
-    campaign = Campaign(options.records, options.keys, options.kills, freezes, options.seed)
+    swaps = options.kills // 2 if options.swaps is None else options.swaps
+    campaign = Campaign(options.records, options.keys, options.kills, freezes, swaps, options.seed)
     with tempfile.TemporaryDirectory() as directory:
         differences = run_campaign(campaign, Path(directory), tell=lambda text: print(text, flush=True))
     for difference in differences:

@@ -159,17 +159,18 @@ class Serving:
             time.sleep(0.05)
         raise AssertionError(f"found no port; it told: {self.told[-3000:]}")
 
-    def get(self, path: str) -> tuple[int, str]:
+    def get(self, path: str, *, timeout_s: float = 10.0) -> tuple[int, str]:
         """(status, body) of its answer."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port()}{path}", timeout=10) as answer:
+            url = f"http://127.0.0.1:{self.port()}{path}"
+            with urllib.request.urlopen(url, timeout=timeout_s) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as exc:
             return exc.code, exc.read().decode()
 
-    def metrics(self) -> Samples:
+    def metrics(self, *, timeout_s: float = 10.0) -> Samples:
         """Samples by name and labels."""
-        families = text_string_to_metric_families(self.get("/metrics")[1])
+        families = text_string_to_metric_families(self.get("/metrics", timeout_s=timeout_s)[1])
         return {
             (one.name, tuple(sorted(one.labels.items()))): one.value for family in families for one in family.samples
         }

@@ -19,9 +19,9 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from pipeline.adapters.kafka import connection
 from pipeline.cli import run
 from pipeline.records import Place
-from tests.chaos.campaign import state_hash
 from tests.chaos.records import GARBAGE, make_records
 from tests.chaos.service import Names, Serving, driftline, write_config
+from tests.chaos.state import state_hash
 from tests.kafka_broker import create_topic, read_committed, read_to_end, send
 
 pytestmark = pytest.mark.kafka
