@@ -28,7 +28,7 @@ First steps:
         "report": "Compare what two replays have left.",
         "warm": "Put a history through the detector, and keep what it leaves for new streams to begin with.",
         "serve": "Score the records of Kafka topics as they come.",
-        "top": "Show live in a terminal how the service is.",
+        "top": "Show live how the service is: throughput, lag, lanes, partitions and newest anomalies.",
         "tail": "Follow anomalies as they are committed.",
         "check": "See whether everything is there that `driftline serve` needs.",
         "produce": "Send recorded or made-up points to a topic, to try things out.",

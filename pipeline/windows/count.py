@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.compiled import compiled
+from detectors.compiled import compiled_allocating
 from pipeline.records import Disposition
 from pipeline.windows.points import Columns, Points, Steps, empty_columns, select_steps
 from pipeline.windows.spec import CountWindows
@@ -52,14 +52,14 @@ def take_by_count(
     return select_steps(steps, slice(made)), newest_us
 
 
-@compiled
+@compiled_allocating
 def _judge(time_us: int, next_us: int) -> int:
     if time_us >= next_us:
         return _SCORED
     return _DUPLICATE if time_us + 1 == next_us else _LATE
 
 
-@compiled
+@compiled_allocating
 def _accept(
     lane: NDArray[np.int64],
     time_us: NDArray[np.int64],
@@ -81,7 +81,7 @@ def _accept(
     return accepted, newest_us
 
 
-@compiled
+@compiled_allocating
 def _hold(
     points: Columns,
     next_us: NDArray[np.int64],

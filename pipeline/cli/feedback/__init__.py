@@ -24,8 +24,8 @@ Examples:
     package="pipeline.cli.feedback",
     modules={
         "add": "Say that a stretch of time is maintenance, a false alarm or a true anomaly.",
-        "list": "List what has been said and holds.",
-        "withdraw": "Take something back.",
+        "list": "List what has been said and holds, by the beginning of its range.",
+        "withdraw": "Take back what was said under an ID.",
     },
     epilog=_EPILOG,
 )

@@ -32,7 +32,7 @@ Examples:
         "pin": "Keep a bundle from being collected.",
         "unpin": "Let a bundle be collected again.",
         "retrain": "Ask for a training of the champion.",
-        "runs": "List what became of trainings, the newest last.",
+        "runs": "List what became of trainings, the newest last, and what asks for another.",
         "gc": "Remove bundles that no rule keeps.",
         "verify": "Read every bundle and every event, and tell what is damaged.",
     },

@@ -31,7 +31,7 @@ def joint_variant(fields: tuple[str, ...], **changes: Any) -> Bundle:
 
 
 def _child_of(shipped: Bundle, network: Network, changes: dict[str, Any]) -> Bundle:
-    names = ("inputs_version", "training", "seed", "data_hash", "metrics", "calibration")
+    names = ("inputs_version", "training", "seed", "data_hash", "metrics", "calibration", "joint_calibration")
     content = {name: getattr(shipped.manifest, name) for name in names}
     lineage = Lineage(shipped.manifest.id, "test")
     return make_bundle(network, **(content | {"lineage": lineage} | changes))

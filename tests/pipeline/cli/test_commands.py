@@ -18,7 +18,7 @@ def imported_by(*arguments: str) -> set[str]:
 def test_the_list_of_commands_tells_what_each_says_itself() -> None:
     """Every command is there, and the line that the list has of it is the first of its help."""
     context = click.Context(driftline)
-    for group in (driftline, *(driftline.get_command(context, name) for name in ("evaluate", "models"))):
+    for group in (driftline, *(driftline.get_command(context, name) for name in ("evaluate", "feedback", "models"))):
         assert isinstance(group, GroupOfLazyCommands)
         for name in group.list_commands(context):
             command = group.get_command(context, name)
