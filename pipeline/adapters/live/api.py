@@ -14,10 +14,10 @@ from pipeline.adapters.live.model import (
     AnomalyList,
     KeyHistory,
     KeyList,
-    ModelHistory,
     Overview,
     Refusal,
 )
+from pipeline.adapters.live.networks import ModelHistory
 from pipeline.adapters.live.source import MOST_ANOMALIES, MOST_POINTS, LiveSource, ModelSource, Wanted
 
 T = TypeVar("T")

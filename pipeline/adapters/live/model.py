@@ -233,43 +233,6 @@ class KeyHistory(msgspec.Struct, frozen=True):
     anomalies: list[AnomalyBrief]
 
 
-class ModelEvent(msgspec.Struct, frozen=True):
-    """Something that happened to the registry of bundles.
-
-    Attributes:
-        kind: published, promoted, rolled_back, held, released, pinned, unpinned or collected.
-        bundle, champion: ids, shortened.
-    """
-
-    sequence: int
-    kind: str
-    time_ms: float
-    actor: str
-    reason: str
-    bundle: str | None
-    champion: str | None
-
-
-class ModelHistory(msgspec.Struct, frozen=True):
-    """The bundle in service, and what the registry of bundles tells.
-
-    Attributes:
-        bundle: that scores.
-        followed: whether the service goes over to a newer champion by itself.
-        champion: of the registry; None where it has none.
-        held: whether promotion is held.
-        trouble: whether the registry could not be read lately; its events are as last read.
-        events: newest first.
-    """
-
-    bundle: str
-    followed: bool
-    champion: str | None
-    held: bool
-    trouble: bool
-    events: list[ModelEvent]
-
-
 class Refusal(msgspec.Struct, frozen=True):
     """Why there is no answer."""
 

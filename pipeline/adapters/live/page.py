@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from importlib.resources import files
 
-_SCRIPTS = ("points", "ask", "tiles", "anomalies", "lane", "keys", "tables", "live")
+_SCRIPTS = ("points", "ask", "tiles", "anomalies", "lane", "keys", "tables", "networks", "live")
 """One after the other, behind those shared, they make up one script, so each may use what those before it define."""
 
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.adapters.live.model import AnomalyDetail, AnomalyList, KeyHistory, KeyList, ModelHistory, Overview
+from pipeline.adapters.live.model import AnomalyDetail, AnomalyList, KeyHistory, KeyList, Overview
+from pipeline.adapters.live.networks import ModelHistory
 
 MOST_ANOMALIES = 1000
 """Events kept, and given at most."""

@@ -1,7 +1,8 @@
 """How the page is put together: registries that are slow or damaged, and a configuration full of secrets."""
 
 import threading
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -10,10 +11,12 @@ from pipeline.adapters.bundles import load_bundle, shipped_bundle_path
 from pipeline.adapters.bundles.history import Act
 from pipeline.adapters.bundles.reading import RegistryView
 from pipeline.adapters.bundles.registry import Registry
+from pipeline.adapters.bundles.training_log import TrainingLog
 from pipeline.adapters.http import serve_http
 from pipeline.cli.live_web import RegistryLook, make_web
 from pipeline.config import Config
 from pipeline.errors import RegistryError
+from pipeline.learning.records import Run, Signal
 from tests.pipeline.adapters.live.samples import Told, fleet_batches, get
 
 _MARK = "hunter2-and-a-staple"
@@ -23,13 +26,17 @@ def _act(reason: str) -> Act:
     return Act("somebody", datetime(2026, 11, 26, tzinfo=UTC), reason)
 
 
+def _opening(folder: Path) -> Callable[[], tuple[RegistryView, TrainingLog]]:
+    return lambda: (RegistryView(str(folder)), TrainingLog(str(folder)))
+
+
 def test_the_history_of_bundles_is_told(tmp_path: Path) -> None:
     """What the registry tells, newest first; what is new comes once what is known is old."""
     registry = Registry(str(tmp_path / "models"))
     bundle = load_bundle(shipped_bundle_path())
     registry.publish(bundle, _act("a try"))
     now = [0.0]
-    look = RegistryLook(lambda: RegistryView(str(tmp_path / "models")), is_followed=True, clock=lambda: now[0])
+    look = RegistryLook(_opening(tmp_path / "models"), is_followed=True, clock=lambda: now[0])
     told = look.history("here")
     assert (told.bundle, told.followed, told.champion, told.held, told.trouble) == ("here", True, None, False, False)
     assert [(one.kind, one.reason, one.bundle) for one in told.events] == [("published", "a try", bundle.short_id)]
@@ -41,6 +48,47 @@ def test_the_history_of_bundles_is_told(tmp_path: Path) -> None:
     assert [one.kind for one in told.events] == ["promoted", "published"]
 
 
+def test_trainings_and_what_waits_for_one_are_told(tmp_path: Path) -> None:
+    """Newest first, with outcome, loss and time; a drift waits until another bundle is champion; no error is told."""
+    url = str(tmp_path / "models")
+    registry, log = Registry(url), TrainingLog(url)
+    bundle = load_bundle(shipped_bundle_path())
+    registry.publish(bundle, _act(""))
+    noon = datetime(2026, 11, 26, 12, tzinfo=UTC)
+    for name, old in (("1-drift", "feed"), ("2-drift", bundle.manifest.id[:8])):
+        log.tell(
+            Signal(name=name, kind="drift", at=noon, by="driftline serve", reason="it rose", bundle=old,
+                   topic="metrics", partition=3, before=0.5, behind=0.9)
+        )  # fmt: skip
+    hour = timedelta(hours=1)
+    log.keep(
+        Run(name="1", at=noon, by="here", trigger="drift", answers=("1-drift",), outcome="promoted", told="all are met",
+            since=noon - hour, until=noon, champion="feed" * 16, bundle=bundle.manifest.id, champion_loss=0.9,
+            challenger_loss=0.8, points=7000, seconds={"training": 60.0, "judging": 2.5}, device="cpu")
+    )  # fmt: skip
+    log.keep(
+        Run(name="2", at=noon + hour, by="here", trigger="drift", answers=("2-drift",), outcome="failed",
+            told=f"no space at {tmp_path}", since=noon, until=noon + hour)
+    )  # fmt: skip
+    registry.promote(bundle.manifest.id, _act("it is better"))
+    told = RegistryLook(_opening(tmp_path / "models"), is_followed=True).history("here")
+    failed, promoted = told.trainings
+    assert (failed.name, failed.outcome, failed.told, failed.bundle) == ("2", "failed", "", None)
+    assert str(tmp_path) not in repr(told)
+    assert (promoted.trigger, promoted.outcome, promoted.told, promoted.points) == (
+        "drift",
+        "promoted",
+        "all are met",
+        7000,
+    )
+    assert (promoted.bundle, promoted.champion) == (bundle.short_id, "feed" * 4)
+    assert (promoted.champion_loss, promoted.challenger_loss, promoted.duration_s) == (0.9, 0.8, 62.5)
+    assert promoted.until_ms - promoted.since_ms == 3_600_000.0
+    (waiting,) = told.waiting
+    assert (waiting.name, waiting.kind, waiting.topic, waiting.partition) == ("2-drift", "drift", "metrics", 3)
+    assert (waiting.before, waiting.behind, waiting.time_ms) == (0.5, 0.9, noon.timestamp() * 1000)
+
+
 def test_a_registry_that_cannot_be_read_is_trouble(tmp_path: Path) -> None:
     """That it is so is told, and nothing of its path; one that hangs keeps nobody for long."""
     folder = tmp_path / "models"
@@ -49,10 +97,10 @@ def test_a_registry_that_cannot_be_read_is_trouble(tmp_path: Path) -> None:
     assert events
     for file in events:
         file.write_bytes(b"{}")
-    damaged = RegistryLook(lambda: RegistryView(str(folder)), is_followed=False).history("b")
+    damaged = RegistryLook(_opening(folder), is_followed=False).history("b")
     assert damaged.trouble
 
-    def refuse() -> RegistryView:
+    def refuse() -> tuple[RegistryView, TrainingLog]:
         raise RegistryError(f"found nothing at {folder}")
 
     told = RegistryLook(refuse, is_followed=False).history("b")
@@ -60,7 +108,7 @@ def test_a_registry_that_cannot_be_read_is_trouble(tmp_path: Path) -> None:
     assert str(folder) not in repr(told)
     never = threading.Event()
 
-    def hang() -> RegistryView:
+    def hang() -> tuple[RegistryView, TrainingLog]:
         never.wait(20)
         raise RegistryError("late")
 

@@ -26,6 +26,12 @@ function start() {
     },
     part("hover"),
   );
+  const networks = {
+    facts: part("models-facts"),
+    waiting: part("waiting"),
+    trainings: part("trainings"),
+    events: part("models"),
+  };
   const toDetail = () => {
     const top = part("detail").getBoundingClientRect().top;
     if (top < 0 || top > innerHeight / 2) part("detail").scrollIntoView({ block: "start" });
@@ -85,7 +91,7 @@ function start() {
       show(now);
       if (round % KEYS_EVERY === 0) due.push(keys.update());
       if (round % MODELS_EVERY === 0)
-        due.push(ask("models").then((models) => fillModels(part("models-facts"), part("models"), models)));
+        due.push(ask("models").then((models) => fillModels(networks, models)));
       if (round % LANE_EVERY === 0) due.push(lane.load());
       round++;
       await Promise.all(due);

@@ -12,7 +12,7 @@ import numpy as np
 from detectors.fleet import make_fleet
 from pipeline.adapters.http import Health, serve_http
 from pipeline.adapters.live.api import endpoints
-from pipeline.adapters.live.model import ModelEvent, ModelHistory
+from pipeline.adapters.live.networks import ModelEvent, ModelHistory, Training, WaitingSignal
 from pipeline.adapters.live.page import page_files
 from pipeline.adapters.live.source import LiveSource
 from pipeline.adapters.live.view import LiveView
@@ -34,12 +34,60 @@ class Models:
     """Fulfils `ModelSource`."""
 
     def history(self, bundle: str) -> ModelHistory:
-        """Two events."""
+        """Two events, a training each that was promoted and that failed, and a drift."""
         events = [
             ModelEvent(2, "promoted", 1.79e12, "driftline gate", "better by 0.02 nats per point", "5" * 16, "5" * 16),
             ModelEvent(1, "published", 1.78e12, "somebody", "", "5" * 16, None),
         ]
-        return ModelHistory(bundle, followed=True, champion="5" * 16, held=False, trouble=False, events=events)
+        trainings = [
+            Training(
+                name="20261126T080000Z-1f",
+                time_ms=1.7905e12,
+                trigger="schedule",
+                outcome="failed",
+                told="",
+                since_ms=1.788e12,
+                until_ms=1.7905e12,
+                champion="5" * 16,
+                bundle=None,
+                champion_loss=None,
+                challenger_loss=None,
+                points=0,
+                duration_s=3.2,
+                device="",
+            ),
+            Training(
+                name="20261125T080000Z-2e",
+                time_ms=1.79e12,
+                trigger="drift",
+                outcome="promoted",
+                told="all criteria are met",
+                since_ms=1.787e12,
+                until_ms=1.79e12,
+                champion="4" * 16,
+                bundle="5" * 16,
+                champion_loss=0.9214,
+                challenger_loss=0.8126,
+                points=250_000,
+                duration_s=312.0,
+                device="cpu",
+            ),
+        ]
+        drift = WaitingSignal(
+            name="20261126T090000Z-drift-3d",
+            kind="drift",
+            time_ms=1.791e12,
+            by="driftline serve",
+            topic="metrics",
+            reason="median of residuals from 0.61 to 0.94",
+            partition=0,
+            before=0.61,
+            behind=0.94,
+        )
+        return ModelHistory(
+            bundle, followed=True, champion="5" * 16, held=False, trouble=False, events=events, trainings=trainings,
+            waiting=[drift],
+        )  # fmt: skip
 
 
 class Told:

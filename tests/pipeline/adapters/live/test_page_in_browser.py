@@ -81,6 +81,10 @@ def test_it_shows_how_things_are(told: Run, page: Browser, url: str) -> None:
     assert newest.reason[1:] in _text(page, "#why-reason")
     assert "metrics/0" in _text(page, "#partitions tbody")
     assert "promoted" in _text(page, "#models tbody")
+    assert "0.9214" in _text(page, "#trainings tbody tr:nth-child(2)")
+    assert "5 min 12 s" in _text(page, "#trainings tbody tr:nth-child(2)")
+    assert "driftline models runs" in _text(page, "#trainings tbody tr:nth-child(1)")
+    assert "median of residuals from 0.61 to 0.94" in _text(page, "#waiting")
     assert page.run("document.querySelectorAll('#keys li').length") == 16
     assert _drawn(page, "plot") > 500
     assert _drawn(page, "pace") > 100
