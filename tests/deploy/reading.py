@@ -48,8 +48,6 @@ def refuse_unknown_options(arguments: Sequence[str]) -> None:
     assert command is not None, arguments
     known = {option for parameter in command.get_params(click.Context(command)) for option in parameter.opts}
     given = {argument for argument in rest if argument.startswith("--")}
-    if name == "train" and "--follow" not in known:
-        given -= {"--follow", "--metrics-port"}  # a trainer that follows is not part of this version
     assert given <= known, arguments
 
 

@@ -105,6 +105,15 @@ def test_prometheus_scrapes_what_runs() -> None:
     assert str(JOBS["driftline-trainer"]) in SERVICES["trainer"]["command"]
 
 
+def test_prometheus_keeps_the_exemplars_that_dashboards_ask_for() -> None:
+    """Without the feature the ids of anomalies are dropped, and panels that ask for them stay without points."""
+    asked = [
+        path for path in (DEPLOY / "grafana" / "dashboards").glob("*.json") if '"exemplar": true' in path.read_text()
+    ]
+    assert asked
+    assert "--enable-feature=exemplar-storage" in SERVICES["prometheus"]["command"]
+
+
 def test_it_runs_the_broker_of_the_tests() -> None:
     """Its version is that of the jars, answers where Driftline looks by default, keeps its data and is waited for."""
     kafka = SERVICES["kafka"]
