@@ -43,6 +43,12 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def said(kind: str, note: str) -> str:
+    """What people have said of a time: maintenance: new bearing."""
+    words = "maintenance" if kind == "maintenance" else "what was labelled a false alarm"
+    return f"{words}: {note}" if note else words
+
+
 def listed(words: list[str]) -> str:
     """With commas and an 'and': a, b and c."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -14,8 +14,8 @@ from pipeline.adapters.kafka.following import TopicFollower
 from pipeline.cli.kafka_settings import settings_from
 from pipeline.config import Config
 from pipeline.interfaces import Message
-from pipeline.records import JOINT, Severity
-from pipeline.wording import told_apart
+from pipeline.records import JOINT, Severity, Suppression
+from pipeline.wording import said, told_apart
 
 INTERRUPTED = 130
 """Exit status of what is ended by Ctrl-C, as it is meant to be."""
@@ -35,6 +35,8 @@ class Told(msgspec.Struct, frozen=True):
     reason: str = ""
     observed: float | None = None
     expected: float | None = None
+    suppressed: Suppression | None = None
+    outlasted: Suppression | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +125,15 @@ def _show(found: Iterable[tuple[Told, bytes]], *, as_json: bool, colour: bool) -
 
 
 def describe(one: Told, *, colour: bool = False) -> str:
-    """Two lines: when, how severe, what and where; and why."""
+    """Two lines: when, how severe, what and where; and why. One more for what people have said of its time."""
     grade = f"{one.severity:<8}"
     if colour:
-        grade = click.style(grade, fg=_COLOURS.get(one.severity), bold=True)
+        # what nobody need be told of does not stand out
+        grade = (
+            click.style(grade, dim=True)
+            if one.suppressed
+            else click.style(grade, fg=_COLOURS.get(one.severity), bold=True)
+        )
     field = "all fields together" if one.field == JOINT else one.field
     where = printable(f"{one.key} · {field}")
     value = ""
@@ -135,7 +142,16 @@ def describe(one: Told, *, colour: bool = False) -> str:
         value = f"  {observed}, expected {expected}"
     kind = "" if one.kind == "point" else f" {one.kind.replace('_', ' ')}"
     first = f"{one.time[:19].replace('T', ' ')}  {grade}  {one.event:<8}{kind}  {where}{value}"
-    return f"{first}\n    {printable(one.reason)}" if one.reason else first
+    return "\n    ".join(
+        filter(None, (first, printable(feedback_on(one.suppressed, one.outlasted)), printable(one.reason)))
+    )
+
+
+def feedback_on(suppressed: Suppression | None, outlasted: Suppression | None) -> str:
+    """What people have said of the time of an event, '' for nothing."""
+    if suppressed:
+        return f"suppressed by {said(suppressed.kind, suppressed.note)}"
+    return f"until then suppressed by {said(outlasted.kind, outlasted.note)}" if outlasted else ""
 
 
 def printable(text: str) -> str:

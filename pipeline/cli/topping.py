@@ -15,7 +15,7 @@ from rich.text import Text
 
 from pipeline.adapters.live.api import BASE
 from pipeline.adapters.live.model import AnomalyBrief, AnomalyList, Overview, PartitionState
-from pipeline.cli.tailing import INTERRUPTED, hearing_ctrl_c, printable
+from pipeline.cli.tailing import INTERRUPTED, feedback_on, hearing_ctrl_c, printable
 from pipeline.errors import ConfigError, DriftlineError
 from pipeline.records import JOINT
 from pipeline.wording import brief, counted, duration, whole
@@ -169,10 +169,10 @@ def _events(events: list[AnomalyBrief], now_ms: float) -> Table | Text:
     for one in events:
         field = "" if one.field == JOINT else f" · {one.field}"
         table.add_row(
-            Text(one.severity, style=_STYLES.get(one.severity, "")),
+            Text(one.severity, style="dim" if one.suppressed else _STYLES.get(one.severity, "")),
             Text(one.event if one.kind == "point" else f"{one.event} {one.kind.replace('_', ' ')}"),
             Text(printable(f"{one.key}{field}")),
             f"{duration(max(int((now_ms - one.committed_ms) / 1000), 0))} ago",
-            Text(printable(one.reason)),
+            Text(printable("; ".join(filter(None, (feedback_on(one.suppressed, one.outlasted), one.reason))))),
         )
     return table

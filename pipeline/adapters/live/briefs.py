@@ -35,6 +35,8 @@ def brief(committed: Committed) -> AnomalyBrief:
         expected=one.expected,
         score=one.score,
         reason=one.reason,
+        suppressed=one.suppressed or None,
+        outlasted=one.outlasted or None,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from pipeline.records import Anomaly
+from pipeline.records import Anomaly, Suppression
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -96,7 +96,12 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AnomalyBrief(msgspec.Struct, frozen=True, kw_only=True):
-    """An event of an episode in short; see the anomalies topic for the fields of the same names."""
+    """An event of an episode in short; see the anomalies topic for the fields of the same names.
+
+    Attributes:
+        suppressed: why nobody need be told of it; None where that is not so.
+        outlasted: by what all of the episode was suppressed before it; None where none of it was.
+    """
 
     id: str
     committed_ms: float
@@ -112,6 +117,8 @@ class AnomalyBrief(msgspec.Struct, frozen=True, kw_only=True):
     expected: float | None
     score: float | None
     reason: str
+    suppressed: Suppression | None = None
+    outlasted: Suppression | None = None
 
 
 class AnomalyList(msgspec.Struct, frozen=True):

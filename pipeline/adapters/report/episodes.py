@@ -25,6 +25,13 @@ class _Stream(msgspec.Struct):
     exact: bool = True
 
 
+class Said(msgspec.Struct, frozen=True):
+    """What somebody has said of a time: its kind, and the note that was left with it."""
+
+    kind: Literal["false_alarm", "maintenance"]
+    note: str = ""
+
+
 class _Event(msgspec.Struct):
     """One line; whatever else it holds is of no concern here."""
 
@@ -43,6 +50,8 @@ class _Event(msgspec.Struct):
     streams: list[_Stream] | None = None
     opened_at: datetime | None = None
     reason: str | None = None
+    suppressed: Said | None = None
+    outlasted: Said | None = None
 
 
 class Stream(NamedTuple):
@@ -66,6 +75,8 @@ class Episode:
         streams: the derived streams that were most novel, strongest first.
         reason: why it was reported, '' where that was not told; of a silence that is over, why its end was.
         end: why it was closed, of a level shift alone.
+        suppressed: by what nobody need be told of it, where none of its events was to be told.
+        outlasted: by what it was suppressed before it was told.
     """
 
     key: str
@@ -81,11 +92,13 @@ class Episode:
     streams: list[Stream] = dataclasses.field(default_factory=list)
     reason: str = ""
     end: str = ""
+    suppressed: Said | None = None
+    outlasted: Said | None = None
 
     @property
-    def rank(self) -> tuple[int, float]:
-        """Sorts the worst last."""
-        return self.severity, self.peak_score or 0.0
+    def rank(self) -> tuple[bool, int, float]:
+        """Sorts the worst last, and what is suppressed before all others."""
+        return self.suppressed is None, self.severity, self.peak_score or 0.0
 
 
 def read_episodes(path: Path) -> list[Episode]:
@@ -98,7 +111,9 @@ def read_episodes(path: Path) -> list[Episode]:
     for event in _events(path):
         if event.episode not in episodes:
             opened_ms = milliseconds(event.opened_at or event.time)
-            episodes[event.episode] = Episode(event.key, event.field, event.kind, opened_ms)
+            episodes[event.episode] = Episode(
+                event.key, event.field, event.kind, opened_ms, suppressed=event.suppressed
+            )
         _fold(event, episodes[event.episode])
     return sorted(episodes.values(), key=lambda episode: episode.opened_ms)
 
@@ -129,6 +144,8 @@ def _told(stream: _Stream) -> Stream:
 
 
 def _fold(event: _Event, episode: Episode) -> None:
+    episode.suppressed = event.suppressed if episode.suppressed else None  # one that was told once stays told
+    episode.outlasted = episode.outlasted or event.outlasted
     if event.event == "closed":
         episode.closed_ms = milliseconds(event.time)
     elif (event.score or 0.0) >= (episode.peak_score or 0.0):

@@ -12,6 +12,8 @@ from pathlib import PurePath
 from string import Template
 from typing import Any
 
+import msgspec
+
 from pipeline.adapters.report import header
 from pipeline.adapters.report.episodes import Episode
 from pipeline.explanations import HORIZONS, horizon_of, name_streams, unit_of
@@ -128,8 +130,10 @@ def headline(page: Page) -> str:
     grade, kind = Severity(worst.severity).name.lower(), worst.kind.replace("_", " ")
     episodes = counted(len(page.episodes), "episode")
     shown = sum(len(lane.episodes) for lane in page.lanes)
+    quiet = sum(episode.suppressed is not None for episode in page.episodes)
+    suppressed = f" Suppressed by feedback: {quiet:,}." if quiet else ""
     cut = f" The worst {shown:,} are shown." if shown < len(page.episodes) else ""
-    return f"{episodes} in {spread}. Worst: {kind}{where} ({grade}), {_minute(worst.opened_ms)}.{cut}"
+    return f"{episodes} in {spread}. Worst: {kind}{where} ({grade}), {_minute(worst.opened_ms)}.{suppressed}{cut}"
 
 
 def _title(page: Page) -> str:
@@ -170,7 +174,7 @@ def _json(page: Page) -> str:
         "omitted": page.lanes_in_all - len(page.lanes),
         "streams": {name: [name_streams(name), horizon_of(name), unit_of(name)] for name in sorted(told)},
         "horizons": HORIZONS if any(horizon_of(name) for name in told) else [],
-        "lanes": [asdict(lane) for lane in page.lanes],
+        "lanes": [msgspec.to_builtins(asdict(lane)) for lane in page.lanes],
     }
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

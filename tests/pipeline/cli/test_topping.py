@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.cli import run
 from pipeline.cli.tailing import Choice, Told, describe
+from pipeline.records import Suppression
 from tests.pipeline.adapters.live.samples import PLACE, fleet_batches, served
 from tests.pipeline.adapters.live.samples import Told as ToldView
 
@@ -57,6 +58,21 @@ def test_lines_of_tail() -> None:
     joint = Told("closed", "level_shift", "pump", "*", "2026-11-26T08:00:01Z", "low")
     assert describe(joint) == "2026-11-26 08:00:01  low       closed   level shift  pump · all fields together"
     assert "\x1b[" in describe(joint, colour=True)
+
+
+def test_what_is_suppressed_is_marked_in_the_terminal() -> None:
+    """By kind and note, and it does not stand out; what outlasts is told as well."""
+    said = Suppression("4be0", "maintenance", "new\x1bbearing")
+    one = Told("opened", "point", "pump", "value", "2026-11-26T08:00:01Z", "high", "lowest", suppressed=said)
+    first, second, third = describe(one).splitlines()
+    assert first.endswith("pump · value")
+    assert second == "    suppressed by maintenance: new?bearing"
+    assert third == "    lowest"
+    assert "\x1b[2m" in describe(one, colour=True)
+    assert "\x1b[31m" not in describe(one, colour=True)
+    label = Suppression("4be1", "false_alarm", "")
+    later = Told("worsened", "point", "pump", "value", "2026-11-26T08:00:01Z", "high", "goes on", outlasted=label)
+    assert "    until then suppressed by what was labelled a false alarm" in describe(later).splitlines()
 
 
 def test_what_tail_chooses() -> None:

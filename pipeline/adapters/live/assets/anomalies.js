@@ -2,6 +2,9 @@
 
 const SHOWN = 100;
 
+const tellOf = (event) =>
+  `${formatKind(event.kind)} ${event.event}: ${[feedbackOn(event), event.reason].filter(Boolean).join("; ")}`;
+
 function makeEvents({ list, none, severity, announce }, choose) {
   const rows = new Map(); // by id
   let first = true, // of this severity
@@ -18,10 +21,10 @@ function makeEvents({ list, none, severity, announce }, choose) {
     const button = element(
       "button",
       { type: "button", "aria-pressed": String(event.id === chosen) },
-      severityBadge(SEVERITIES.indexOf(event.severity)),
+      element("span", { class: "grades" }, ...badges({ ...event, severity: SEVERITIES.indexOf(event.severity) })),
       element("span", { class: "name" }, laneName(event.key, event.field)),
       ago,
-      element("span", { class: "told" }, `${formatKind(event.kind)} ${event.event}: ${event.reason}`),
+      element("span", { class: "told" }, tellOf(event)),
     );
     button.addEventListener("click", () => choose(event, true));
     return { event, row: element("li", {}, button), button, ago };
@@ -50,13 +53,13 @@ function makeEvents({ list, none, severity, announce }, choose) {
     }
     none.hidden = rows.size > 0;
     if (!first && fresh.length) say(fresh);
-    if (first && !begun && answer.anomalies.length) choose(answer.anomalies[0], false);
+    if (first && !begun && answer.anomalies.length) choose(answer.anomalies.find((event) => !event.suppressed) ?? answer.anomalies[0], false);
     begun ||= answer.anomalies.length > 0;
     first = false;
   });
 
   const say = (fresh) => {
-    const opened = fresh.filter((event) => event.event === "opened");
+    const opened = fresh.filter((event) => event.event === "opened" && !event.suppressed);
     if (!opened.length) return;
     const [{ key, field, severity: grade }] = opened;
     const more = opened.length > 1 ? `, and ${formatCount(opened.length - 1, "more anomaly").replace("anomalys", "anomalies")}` : "";

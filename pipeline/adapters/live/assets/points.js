@@ -29,10 +29,11 @@ function episodesFrom(events) {
   const episodes = new Map();
   for (const event of [...events].reverse()) {
     if (!episodes.has(event.episode))
-      episodes.set(event.episode, { opened_ms: event.opened_ms, closed_ms: null, severity: 0, kind: event.kind });
+      episodes.set(event.episode, { opened_ms: event.opened_ms, closed_ms: null, severity: 0, kind: event.kind, suppressed: event.suppressed });
     const episode = episodes.get(event.episode);
     if (event.event === "closed") episode.closed_ms = event.time_ms;
     if (event.kind !== "point") episode.kind = event.kind;
+    episode.suppressed &&= event.suppressed;
     episode.severity = Math.max(episode.severity, SEVERITIES.indexOf(event.severity));
   }
   return [...episodes.values()];
@@ -49,6 +50,8 @@ function reasonOf({ anomaly, opened_ms, time_ms, spoke, horizons }) {
     severity: SEVERITIES.indexOf(anomaly.severity),
     reason: anomaly.reason,
     end: "",
+    suppressed: anomaly.suppressed,
+    outlasted: anomaly.outlasted,
     shares: Object.entries(anomaly.contributions).sort((a, b) => b[1] - a[1]),
     streams: spoke.map(({ name, novelty, value, rank }) => [name, novelty, value, rank]),
   };

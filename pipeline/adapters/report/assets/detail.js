@@ -130,7 +130,7 @@ function episodeRow(episode, number, peak, choose) {
     cell("Opened", [opened]),
     cell("Closed", [length]),
     cell("Kind", [formatKind(episode.kind)]),
-    cell("Severity", [severityBadge(episode.severity)]),
+    cell("Severity", badges(episode)),
     cell("Peak score", [formatNumber(episode.peak_score ?? peak?.score ?? null, 3)], "number"),
     cell("Observed", [formatNumber(observed)], "number"),
     cell("Expected", [formatNumber(expected)], "number"),

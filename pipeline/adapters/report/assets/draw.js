@@ -22,6 +22,8 @@ function readTheme() {
   theme.font = `11px ${style.getPropertyValue("--sans")}`;
 }
 
+const colourOf = ({ severity, suppressed }) => theme[suppressed ? "muted" : SEVERITIES[Math.max(1, severity)]];
+
 // A context in CSS pixels, cleared, on a canvas as sharp as the screen.
 function prepare(canvas) {
   const width = canvas.clientWidth,

@@ -57,3 +57,19 @@ function element(tag, attributes = {}, ...children) {
 }
 
 const severityBadge = (severity) => element("span", { class: `badge ${SEVERITIES[severity]}` }, SEVERITIES[severity]);
+
+// Of an episode or event: how severe it is; one that is suppressed is quiet, and says so.
+function badges({ severity, suppressed }) {
+  const grade = severityBadge(severity);
+  if (!suppressed) return [grade];
+  grade.classList.add("quiet");
+  return [grade, element("span", { class: "badge quiet", title: suppressedBy(suppressed) }, "suppressed")];
+}
+
+const saidOf = ({ kind, note }) => (kind === "maintenance" ? "maintenance" : "what was labelled a false alarm") + (note && `: ${note}`);
+
+const suppressedBy = (said) => `suppressed by ${saidOf(said)}`;
+
+// What people have said of its time, '' for nothing.
+const feedbackOn = ({ suppressed, outlasted }) =>
+  suppressed ? suppressedBy(suppressed) : outlasted ? `until then suppressed by ${saidOf(outlasted)}` : "";

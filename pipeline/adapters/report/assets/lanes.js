@@ -112,7 +112,7 @@ function drawSpark(canvas, lane) {
     const left = x(episode.opened_ms),
       right = x(episode.closed_ms ?? lane.pack.end);
     ctx.globalAlpha = 0.35;
-    ctx.fillStyle = theme[SEVERITIES[Math.max(1, episode.severity)]];
+    ctx.fillStyle = colourOf(episode);
     ctx.fillRect(left - 1, 0, Math.max(2.5, right - left), height);
   }
   ctx.globalAlpha = 1;

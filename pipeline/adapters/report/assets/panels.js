@@ -127,7 +127,7 @@ function overviewOf(plot, foot, whole) {
   for (const episode of plot.lane.episodes) {
     const left = whole(episode.opened_ms),
       right = whole(episode.closed_ms ?? plot.full[1]);
-    ctx.fillStyle = theme[SEVERITIES[Math.max(1, episode.severity)]];
+    ctx.fillStyle = colourOf(episode);
     ctx.globalAlpha = 0.3;
     ctx.fillRect(left - 1, 0, Math.max(3, right - left), height);
   }

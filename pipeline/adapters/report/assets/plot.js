@@ -152,7 +152,7 @@ function drawSpans(ctx, plot, area, x, span) {
     const [left, right] = clipped(area, x(episode.opened_ms), x(episode.closed_ms ?? plot.full[1]), 3);
     if (right <= left) continue;
     ctx.globalAlpha = 0.16;
-    ctx.fillStyle = theme[SEVERITIES[Math.max(1, episode.severity)]];
+    ctx.fillStyle = colourOf(episode);
     ctx.fillRect(left, area.top, right - left, area.bottom - area.top);
     ctx.globalAlpha = 1;
     ctx.fillRect(left, area.top - 3, right - left, 3);

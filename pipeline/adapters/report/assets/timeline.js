@@ -43,7 +43,7 @@ function makeTimeline(canvas, note, hover, open) {
     if (!found) return;
     hover.replaceChildren(
       element("b", {}, found.lane.name),
-      severityBadge(found.episode.severity),
+      ...badges(found.episode),
       element("div", {}, `${formatKind(found.episode.kind)}, ${formatTime(found.episode.opened_ms)}`),
     );
     moveTip(hover, event.clientX, event.clientY);
@@ -79,7 +79,7 @@ function drawStrip(ctx, x, left, right, named) {
     for (const episode of lane.episodes) {
       const [from, to] = ends(episode, x).map((at) => Math.min(width - 1, Math.max(0, Math.round(at - left))));
       for (let at = from; at <= Math.max(to, from + 1) && at < width; at++) {
-        worst[at] = Math.max(worst[at], episode.severity);
+        worst[at] = Math.max(worst[at], episode.suppressed ? 0 : Math.max(1, episode.severity));
         open[at] += 1;
       }
     }
@@ -90,7 +90,7 @@ function drawStrip(ctx, x, left, right, named) {
   for (let at = 0; at < width; at++) {
     if (!open[at]) continue;
     ctx.globalAlpha = 0.45 + (0.55 * open[at]) / most;
-    ctx.fillStyle = theme[SEVERITIES[Math.max(1, worst[at])]];
+    ctx.fillStyle = worst[at] ? theme[SEVERITIES[worst[at]]] : theme.muted;
     ctx.fillRect(left + at, STRIP.top, 1.5, STRIP.bottom - STRIP.top);
   }
   ctx.globalAlpha = 1;
@@ -110,7 +110,7 @@ function drawRow(ctx, lane, x, top, height, left, right, named) {
   return lane.episodes.map((episode) => {
     const [from, to] = ends(episode, x);
     const end = Math.max(to, from + 3);
-    ctx.fillStyle = theme[SEVERITIES[Math.max(1, episode.severity)]];
+    ctx.fillStyle = colourOf(episode);
     ctx.fillRect(from, middle - thick / 2, end - from, thick);
     return { lane, episode, left: from, right: end, top };
   });
@@ -135,14 +135,18 @@ function shortened(ctx, text, width) {
 
 function fillWorst(list, open) {
   const all = data.lanes.flatMap((lane) => lane.episodes.map((episode) => ({ lane, episode })));
-  all.sort((a, b) => b.episode.severity - a.episode.severity || b.episode.peak_score - a.episode.peak_score);
+  const quiet = ({ episode }) => Number(Boolean(episode.suppressed));
+  all.sort(
+    (a, b) =>
+      quiet(a) - quiet(b) || b.episode.severity - a.episode.severity || b.episode.peak_score - a.episode.peak_score,
+  );
   for (const { lane, episode } of all.slice(0, 6)) {
     const button = element(
       "button",
       { type: "button" },
-      severityBadge(episode.severity),
+      badges(episode)[0],
       element("span", { class: "name" }, lane.name),
-      element("small", {}, `${formatKind(episode.kind)}, ${formatTime(episode.opened_ms)}`),
+      element("small", {}, [`${formatKind(episode.kind)}, ${formatTime(episode.opened_ms)}`, feedbackOn(episode)].filter(Boolean).join(", ")),
     );
     button.addEventListener("click", () => open(lane, episode));
     list.append(element("li", {}, button));

@@ -11,7 +11,7 @@ function makeWhy(parts) {
     if (box.hidden) return;
     title.replaceChildren(
       `Why: ${formatKind(episode.kind)}, ${formatTime(episode.opened_ms)} `,
-      severityBadge(episode.severity),
+      ...badges(episode),
     );
     reason.textContent = sentence(episode);
     reason.hidden = !reason.textContent;
@@ -26,8 +26,8 @@ function makeWhy(parts) {
   };
 }
 
-// Of a level shift, what it came to and what began it.
-const sentence = ({ reason, end }) => [end, reason].filter(Boolean).map((text) => `${capital(text)}.`).join(" ");
+// What people have said of its time; of a level shift, what it came to; and what began it.
+const sentence = (episode) => [feedbackOn(episode), episode.end, episode.reason].filter(Boolean).map((text) => `${capital(text)}.`).join(" ");
 
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 

@@ -138,7 +138,7 @@ def _alarms(alarms: list[Alarm], tolerance_ms: float | None) -> dict[str, Any]:
 
 def _by_interest(alarm: Alarm) -> tuple[bool, int, float, float]:
     """Sorts those of one run alone first, and the worst of them."""
-    severity, peak = alarm.either.rank
+    _, severity, peak = alarm.either.rank
     return alarm.a is not None and alarm.b is not None, -severity, -peak, alarm.either.opened_ms
 
 

@@ -5,8 +5,10 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from detectors.fleet import make_fleet
@@ -22,7 +24,7 @@ from pipeline.adapters.whole_registry import WholeRegistry
 from pipeline.cli.live_observer import LiveObserver
 from pipeline.cli.observing import ServiceObserver
 from pipeline.engine import PartitionEngine
-from pipeline.records import Batch, Place
+from pipeline.records import Batch, Place, Suppression
 from pipeline.service.observers import Observers
 from pipeline.service.plan import Chunk, Standing
 from tests.fakes import make_detector, make_engine
@@ -117,10 +119,18 @@ class Told:
         self.observer.at_rest()
         self.observer.set_status({PLACE: "live"})
 
-    def process(self, batch: Batch, engine: PartitionEngine | None = None) -> Any:
-        """A batch, not committed yet."""
+    def process(
+        self, batch: Batch, engine: PartitionEngine | None = None, suppressed: Suppression | None = None
+    ) -> Any:
+        """A batch, not committed yet; every second event of it is suppressed, if by something."""
         engine = engine or self.engine
         outcome = engine.process(batch)
+        if suppressed is not None:
+            marked = [
+                msgspec.structs.replace(one, suppressed=suppressed) if at % 2 else one
+                for at, one in enumerate(outcome.anomalies)
+            ]
+            outcome = replace(outcome, anomalies=tuple(marked))
         self.observer.processed(PLACE, engine, outcome, Chunk([], 0.0), decode_s=0.001, scoring_s=0.001)
         self.offset += len(batch)
         return outcome

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.adapters.live.source import Wanted
+from pipeline.records import Suppression
 from tests.browser import Browser, browser
 from tests.capabilities import find_chromium
 from tests.fakes import make_batch
@@ -119,6 +120,32 @@ def test_an_anomaly_appears_by_itself(told: Run, page: Browser, url: str) -> Non
     assert time.monotonic() - began < 2.0
     assert page.run("document.activeElement.closest('#events') !== null")
     assert str(page.run("document.activeElement.textContent"))[:8] == focused[:8]
+
+
+def test_what_is_suppressed_is_quiet_on_the_page(page: Browser) -> None:
+    """It says by what; what is shown at first, and announced, is something else; axe-core finds no fault."""
+    told = Told()
+    first = Suppression("4be0", "maintenance", "new <i>bearing")
+    for batch in fleet_batches(16, size=800):
+        told.process(batch, suppressed=first)
+        told.commit()
+        told.round()
+    with served(told.view, told) as port:
+        page.open_url(f"http://127.0.0.1:{port}/")
+        page.wait_for("document.querySelectorAll('#events li').length > 3")
+        page.wait_for("!document.getElementById('why').hidden")
+        assert "suppressed by maintenance: new <i>bearing; " in _text(page, "#events")
+        quiet = page.run("document.querySelectorAll('#events .badge.quiet[title]').length")
+        assert 0 < quiet < page.run("document.querySelectorAll('#events li').length")
+        assert "uppressed" not in _text(page, "#why")
+        assert page.run("document.querySelector('#events [aria-pressed=true] .quiet') === null")
+        script = (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+        page.run(f"{script}; undefined")
+        assert page.run("axe.run('#events').then(({violations}) => violations.map(({id}) => id))") == []
+        page.run("document.querySelector('#events .badge.quiet[title]').closest('button').click()")
+        page.wait_for(
+            "document.getElementById('why-reason').textContent.startsWith('Suppressed by maintenance: new <i>')"
+        )
 
 
 def test_a_key_is_found_by_keyboard(page: Browser, url: str) -> None:

@@ -32,6 +32,7 @@ class Fault:
     by: float = 12.0
     severity: str = "high"
     kind: str = "point"
+    suppressed: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,7 @@ def _events(lane: SampleLane, columns: dict[str, NDArray[Any]]) -> list[dict[str
             "reason": f"{fault.kind} at {fault.first}",
             "peak_score": abs(fault.by),
             "expected": expected,
+            **({"suppressed": fault.suppressed} if fault.suppressed else {}),
         }
         peak = {"observed": expected + fault.by, "score": abs(fault.by) * 0.9}
         events.append({**common, **peak, "event": "opened", "time": iso(fault.first)})

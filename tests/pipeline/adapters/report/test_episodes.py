@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.adapters.report.episodes import read_episodes
+from pipeline.adapters.report.episodes import Said, read_episodes
 from pipeline.errors import InputError
 
 
@@ -59,6 +59,20 @@ def test_the_events_of_an_episode_become_one_row(tmp_path: Path) -> None:
     assert episode.shares == [("flow", 0.75), ("temperature", 0.25)]
     assert episode.streams == [("residual_1", 2.5, None, "")]
     assert episode.reason == "worse"
+
+
+def test_an_episode_is_suppressed_until_one_of_its_events_is_to_be_told(tmp_path: Path) -> None:
+    """By kind and note; once told, it stays told, and says what it outlasted."""
+    said = {"id": "4be0", "kind": "maintenance", "note": "new bearing"}
+    quiet = [_event(suppressed=said), _event(event="closed", suppressed=said)]
+    (episode,) = read_episodes(_written(tmp_path / "quiet.jsonl", quiet))
+    assert episode.suppressed == Said("maintenance", "new bearing")
+    assert episode.outlasted is None
+    told = [_event(suppressed=said), _event(event="worsened", outlasted=said), _event(event="closed")]
+    (worse,) = read_episodes(_written(tmp_path / "told.jsonl", told))
+    assert worse.suppressed is None
+    assert worse.outlasted == Said("maintenance", "new bearing")
+    assert worse.rank > episode.rank
 
 
 def test_streams_tell_their_rank_in_words(tmp_path: Path) -> None:

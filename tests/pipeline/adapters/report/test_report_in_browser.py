@@ -278,6 +278,28 @@ def test_the_last_choice_wins_while_points_are_unpacked(opened: Opened) -> None:
     assert _text(page, "#plot-range").startswith(f"{_clock(0)} to {_clock(999)}")
 
 
+def test_what_is_suppressed_is_quiet_and_says_by_what(opened: Opened) -> None:
+    """It stands behind what is not, in grey, and its note is told; what is not suppressed is as ever."""
+    said = {"id": "4be0", "kind": "maintenance", "note": "new <b>bearing"}
+    lanes = [
+        SampleLane("pump", faults=[Fault(300, 310, 40.0, "critical", suppressed=said)]),
+        SampleLane("valve", faults=[Fault(600, 610, 9.0, "low")]),
+    ]
+    page = opened(lanes)
+    assert "Suppressed by feedback: 1." in _text(page, "body")
+    assert "Worst: point in valve" in _text(page, "body")
+    assert _texts(page, "#worst .badge") == ["low", "critical"]
+    assert "suppressed by maintenance" in _texts(page, "#worst li")[1]
+    page.wait_for("document.querySelectorAll('#episodes tbody tr').length === 1")
+    assert _text(page, "#lane-title").startswith("pump")
+    assert _texts(page, "#episodes tbody .badge.quiet") == ["critical", "suppressed"]
+    assert "Suppressed by maintenance: new <b>bearing." in _text(page, "#episodes tbody tr")
+    page.run("document.querySelector('#worst li button').click()")
+    page.wait_for("document.getElementById('lane-title').textContent.startsWith('valve')")
+    page.wait_for("document.querySelectorAll('#episodes tbody .badge.low:not(.quiet)').length === 1")
+    assert page.errors == []
+
+
 def test_hostile_names_do_nothing(opened: Opened) -> None:
     """They are shown as they are, and none of them runs or loads anything."""
     name = "</script><img src=x onerror=\"document.title='pwned'\"><script>document.title='pwned'</script>"
