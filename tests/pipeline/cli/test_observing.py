@@ -246,8 +246,12 @@ def test_records_are_counted_with_the_commit_that_makes_them_last(observed: Obse
     process()
     assert counted() == (0, 0, 0, 1), "the work is done, and nothing of it lasts"
     observed.observer.commit_failed()
+    observed.commit()
+    assert counted() == (0, 0, 0, 1)
     process()
     observed.observer.rebalanced("lost", [SECOND])
+    observed.commit()
+    assert counted() == (0, 0, 0, 2)
     process()
     observed.commit()
     assert counted() == (10, 10, 3, 3)
