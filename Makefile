@@ -23,7 +23,7 @@ TORCH := $(DONE)/torch-$(call fingerprint,pyproject.toml requirements/test.txt)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check format bench chaos soak broker manifests screenshots prometheus dashboards lock clean distclean browser kafka
+.PHONY: help demo test check format bench chaos drifting soak broker manifests screenshots prometheus dashboards lock clean distclean browser kafka
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -44,18 +44,22 @@ format: $(TOOLS) ## format, and fix what can be fixed without thought
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) kafka ## measure speed and detection beside peers (BENCH="engine decoding service ablation segments calibration fields joint training poisoned metrics structures")
+bench: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) kafka ## measure speed and detection beside peers (BENCH="engine decoding service ablation segments calibration fields joint training poisoned metrics structures latency")
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 KILLS ?= 20
 SEED ?= 1
 BROKER_PORT ?= 9092
+DRIFTING_ARGS ?=
 
 broker: $(RUNTIME) ## run an Apache Kafka broker on loopback until Ctrl-C (BROKER_PORT=9092)
 	@$(BIN)/python -m tests.kafka_broker --port $(BROKER_PORT)
 
 chaos: $(RUNTIME) $(PACKAGE) $(TOOLS) ## kill members of the service at random and in swaps, and compare what is seen (KILLS=20 SEED=1)
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED)
+
+drifting: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) kafka ## serve a fleet that changes for good, and see it learned (DRIFTING_ARGS="--keys 80")
+	@$(BIN)/python -m tests.drifting $(DRIFTING_ARGS)
 
 soak: $(RUNTIME) $(PACKAGE) $(TOOLS) ## serve two million records through fifty rebalances, and watch the memory
 	@$(BIN)/python -m tests.soak

@@ -18,6 +18,7 @@ from tests.benchmarks import (
     engine,
     fields,
     joint,
+    latency,
     live,
     metrics,
     poisoned,
@@ -192,11 +193,25 @@ def _structures_tables(figures: dict[str, Any]) -> list[Table]:
     return [table]
 
 
+def _latency_tables(figures: dict[str, Any]) -> list[Table]:
+    columns = ("pair", "p50, ms", "p99, ms", "p50 while training", "p99", "ratio of p99")
+    spread, alone = figures["spread"], figures["spread_without"]
+    table = Table(
+        *columns, title="From a message to its committed verdict",
+        caption=f"ratios {spread[0]:.2f} to {spread[1]:.2f}, expected {figures['at_most']} at most; of neighbours "
+        f"without training {alone[0]:.2f} to {alone[1]:.2f}; {figures['trainings']} trainings",
+    )  # fmt: skip
+    for row in latency.rows(figures):
+        table.add_row(*row)
+    return [table]
+
+
 BENCHMARKS: dict[str, Any] = {
     "engine": engine, "decoding": decoding, "service": service, "ablation": ablation, "segments": segments,
     "calibration": calibration, "cold_start": cold_start, "fields": fields, "joint": joint,
     "training": training, "poisoned": poisoned, "live": live, "metrics": metrics,
     "structures": structures,
+    "latency": latency,
 }  # fmt: skip
 TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "engine": _engine_tables,
@@ -213,6 +228,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "live": _live_tables,
     "metrics": _metrics_tables,
     "structures": _structures_tables,
+    "latency": _latency_tables,
 }
 
 

@@ -17,7 +17,7 @@ from pipeline.adapters.bundles.registry import Registry
 from pipeline.adapters.bundles.training_log import TrainingLog
 from pipeline.learning.records import Run
 from tests.chaos.service import Names, Serving, driftline, write_config
-from tests.drifting import make_drifting
+from tests.drifting.streams import make_drifting
 from tests.kafka_broker import create_topic, send
 from tests.pipeline.adapters.bundles.bench import act
 

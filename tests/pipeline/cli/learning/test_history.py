@@ -10,7 +10,7 @@ import pytest
 from pipeline.cli.learning.history import input_sources, newest_us, open_within
 from pipeline.config import Config, load_config
 from tests.chaos.service import Names, write_config
-from tests.drifting import INTERVAL_MS, START_MS, make_drifting
+from tests.drifting.streams import INTERVAL_MS, START_MS, make_drifting
 from tests.kafka_broker import create_topic, send
 
 pytestmark = pytest.mark.kafka
