@@ -46,11 +46,13 @@ class Series:
         inputs: (steps, inputs) float32.
         targets: (steps, fields * horizons) float32, NaN where nothing is to be learned or judged.
         split: first step that is held back.
+        begin: first step that is learned from; what comes before brings the state to where scoring has it.
     """
 
     inputs: NDArray[np.float32]
     targets: NDArray[np.float32]
     split: int
+    begin: int = 0
 
 
 def least_steps(horizons: Sequence[int]) -> int:
@@ -58,9 +60,9 @@ def least_steps(horizons: Sequence[int]) -> int:
     return HELD_BACK * (max(horizons) + SETTLING_POINTS)
 
 
-def first_held_back(steps: int) -> int:
-    """The step from which so many are held back."""
-    return steps - steps // HELD_BACK
+def first_held_back(steps: int, begin: int = 0) -> int:
+    """The step from which so many are held back, where those from a step on are learned from."""
+    return steps - (steps - begin) // HELD_BACK
 
 
 def is_dead(values: NDArray[np.float64], least: int) -> NDArray[np.bool_]:
@@ -75,16 +77,23 @@ def is_dead(values: NDArray[np.float64], least: int) -> NDArray[np.bool_]:
     return np.repeat(lengths >= least, lengths)
 
 
-def lane_series(track: Track, horizons: Sequence[int], profile: Profile = PROFILES["balanced"]) -> Series:
-    """The series of a lane for a shared network; its steps are the lane's own points."""
+def lane_series(
+    track: Track, horizons: Sequence[int], profile: Profile = PROFILES["balanced"], begin: int = 0
+) -> Series:
+    """The series of a lane for a shared network; its steps are the lane's own points, learned from one of them on."""
     track = Track(track.values, track.time_us, np.arange(len(track.values)), track.is_masked)
-    split = first_held_back(len(track.values))
+    split = first_held_back(len(track.values), begin)
     inputs, targets = _see(track, horizons, split, profile)
-    return Series(inputs, targets, split)
+    targets[:begin] = np.nan
+    return Series(inputs, targets, split, begin)
 
 
 def joint_series(
-    tracks: Sequence[Track], steps: int, horizons: Sequence[int], profile: Profile = PROFILES["balanced"]
+    tracks: Sequence[Track],
+    steps: int,
+    horizons: Sequence[int],
+    profile: Profile = PROFILES["balanced"],
+    begin: int = 0,
 ) -> Series:
     """The series of a key for a joint network.
 
@@ -93,8 +102,9 @@ def joint_series(
         steps: of the key.
         horizons: in points of a field's own, whatever the others have.
         profile: whose look-back to use.
+        begin: first step that is learned from.
     """
-    split, width = first_held_back(steps), len(horizons)
+    split, width = first_held_back(steps, begin), len(horizons)
     inputs = np.zeros((steps, joint_inputs(len(tracks))), np.float32)
     targets = np.full((steps, len(tracks) * width), np.nan, np.float32)
     for place in reversed(range(len(tracks))):  # so that the first field that is there tells the time
@@ -105,7 +115,8 @@ def joint_series(
         inputs[track.step, base + OWN_INPUTS] = 1.0
         inputs[track.step, -CLOCK_INPUTS:] = seen[:, OWN_INPUTS:]
         targets[track.step, place * width : (place + 1) * width] = theirs
-    return Series(inputs, targets, split)
+    targets[:begin] = np.nan
+    return Series(inputs, targets, split, begin)
 
 
 def _see(
@@ -194,7 +205,9 @@ class Excerpts:
         """Where so many excerpts of what is not held back lie, and what is taken away from them."""
         index = rng.integers(len(self.series), size=count)
         splits = np.array([series.split for series in self.series])
-        stop = rng.integers(self.steps, splits[index] + 1)
+        # where all is learned from, the first to end has all of its context; else one that ends behind the beginning
+        first = np.array([max(self.steps, min(one.begin + self.length, one.split)) for one in self.series])
+        stop = rng.integers(first[index], splits[index] + 1)
         dropped: list[tuple[int, int, int, int]] = []
         if self.fields > 1:
             for row, place in np.argwhere(rng.random((count, self.fields)) < DROPPED).tolist():

@@ -71,12 +71,24 @@ def is_answered(signal: Signal, runs: Sequence[Run], champion: str) -> bool:
     """Whether nothing more is to come of a signal.
 
     Drift is answered once another bundle is champion, whoever has put it there, or by so many refusals that another one
-    would bring nothing.
+    would bring nothing. A training for it that has learned from nothing behind the time at which it was told is no try:
+    it may be better, and promoted, but has seen little of what is new.
     """
-    tries = sum(signal.name in run.answers and run.outcome in JUDGED for run in runs)
+    tries = sum(
+        signal.name in run.answers and run.outcome in JUDGED and not _is_early(run, signal) for run in runs
+    )  # fmt: skip
     if signal.kind == "requested":
         return tries > 0
-    return tries >= TRIES or not champion.startswith(signal.bundle)
+    if tries >= TRIES or champion.startswith(signal.bundle):
+        return tries >= TRIES
+    return not any(_is_early(run, signal) for run in runs if run.bundle == champion)
+
+
+def _is_early(run: Run, signal: Signal) -> bool:
+    """Whether a run that was to answer a drift has learned from nothing behind the time at which it was told."""
+    if signal.name not in run.answers or run.judged_from is None or signal.event_time is None:
+        return False
+    return run.judged_from <= signal.event_time
 
 
 def decide(rules: Rules, situation: Situation) -> Due | Wait:

@@ -33,6 +33,9 @@ class FitConfig:
         validation: excerpts of what is held back.
         by_pane: whether windows are by event time, so that what a key's fields have at a time belongs together.
         time_limit_s: ends the run early, its learning rate lowered in time; None for no limit.
+        learn_from_us: event time from which on there is something to learn, and of which the newest fifth is held back;
+            what comes before is gone through, so that states are those of scoring. At least `least_steps` are learned
+            from. None for all.
     """
 
     training: TrainingConfig
@@ -41,6 +44,7 @@ class FitConfig:
     validation: int = 64
     by_pane: bool = False
     time_limit_s: float | None = None
+    learn_from_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +173,15 @@ def gather(history: History, config: FitConfig) -> Gathered:
         longest = max(longest, *steps)
         too_short += sum(count < needed for count in steps)
         if not names:
-            found += [lane_series(track, horizons) for track in tracks.values() if len(track.values) >= needed]
+            found += [
+                lane_series(track, horizons, begin=_begin(track.time_us, len(track.values), config))
+                for track in tracks.values()
+                if len(track.values) >= needed
+            ]
         elif steps[0] >= needed:
-            found.append(joint_series([tracks[name] for name in names], steps[0], horizons))
+            first = np.searchsorted(step, np.arange(steps[0]))
+            begin = _begin(points["time_us"][first], steps[0], config)
+            found.append(joint_series([tracks[name] for name in names], steps[0], horizons, begin=begin))
     if not found:
         raise ShortHistoryError(
             f"found a history of at most {longest} records a key; expected at least {needed} to learn from"
@@ -183,6 +193,14 @@ def gather(history: History, config: FitConfig) -> Gathered:
             "expected some that change: give a longer history"
         )
     return Gathered(series, too_short, len(found) - len(series))
+
+
+def _begin(time_us: NDArray[np.int64], steps: int, config: FitConfig) -> int:
+    """First step that is learned from, of the event times of all."""
+    if config.learn_from_us is None:
+        return 0
+    newest = steps - least_steps(config.training.horizons)
+    return max(min(int(np.searchsorted(time_us, config.learn_from_us)), newest), 0)
 
 
 def group(points: NDArray[np.void], *, by_pane: bool) -> NDArray[np.int64]:

@@ -45,6 +45,19 @@ def test_no_target_leads_across_the_split() -> None:
     assert np.isfinite(series.targets[:, 1]).nonzero()[0].tolist() == [*range(40, 316), *range(320, 396)]
 
 
+def test_what_is_learned_from_a_step_on_has_the_states_of_all() -> None:
+    """Inputs are those of the whole series; targets, what is held back and excerpts are of what comes behind it."""
+    whole, series = (lane_series(make_track(values()), HORIZONS, begin=begin) for begin in (0, 250))
+    assert series.inputs.tobytes() == whole.inputs.tobytes()
+    assert series.split == 370
+    assert np.isfinite(series.targets[:, 0]).nonzero()[0].tolist() == [*range(250, 369), *range(370, 399)]
+    drawn = Excerpts([series], 64, 32).choose(np.random.default_rng(7), 2_000).stop
+    assert (drawn.min(), drawn.max()) == (282, 370)
+    joint = joint_series([make_track(values()), make_track(values(8))], COUNT, HORIZONS, begin=250)
+    assert joint.split == 370
+    assert np.isfinite(joint.targets).any(axis=1).argmax() == 250
+
+
 def test_what_is_masked_is_neither_forecast_nor_a_target() -> None:
     """Neither from a masked point nor of one is anything learned, and the inputs are what they were."""
     masked = np.zeros(COUNT, np.bool_)

@@ -129,6 +129,7 @@ class Follower:
         if newest is None:
             raise TypeError("found a training due without records, expected some")
         since, until = newest - self._config.retrain.history, newest + timedelta(microseconds=1)
+        told = [one.event_time for one in situation.signals if one.name in due.answers and one.event_time is not None]
         reasons = [f"{one.kind}: {one.reason}" for one in situation.signals if one.name in due.answers]
         job = Job(
             new_name(began),
@@ -138,6 +139,7 @@ class Follower:
             max(microseconds(since), 0),
             microseconds(until),
             f"retrained ({'; '.join(reasons[:3]) or due.trigger})",
+            microseconds(min(told)) if told and due.trigger == "drift" else None,
         )
         self._log.info(
             "training_began", run=job.name, trigger=due.trigger, answers=list(due.answers), since=since.isoformat(),

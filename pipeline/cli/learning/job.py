@@ -25,6 +25,7 @@ class Job(msgspec.Struct, frozen=True):
         champion: id of the bundle to train on from.
         since_us, until_us: event times of the history, the latter exclusive.
         reason: what it is for, in words; goes into the history of the registry.
+        learn_from_us: event time of the drift that it is to answer; None to learn from all of the history.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Job(msgspec.Struct, frozen=True):
     since_us: int
     until_us: int
     reason: str
+    learn_from_us: int | None = None
 
 
 class Told(msgspec.Struct, frozen=True, tag_field="told", tag="stage"):

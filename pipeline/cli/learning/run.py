@@ -87,7 +87,7 @@ def train_and_judge(job: "Job", config: "Config", course: Course, kernels: Path)
     with course.stage("reading"):
         passing.run(parent, kept)
     with course.stage("training"):
-        fitted = _fit(kept, _plan(config, parent), parent, course)
+        fitted = _fit(kept, _plan(job, config, parent), parent, course)
     bundle = bundle_of(fitted, parent, SEED, {})
     with tempfile.TemporaryDirectory(prefix="driftline-") as scratch, course.stage("judging"):
         folder = Path(scratch, "challenger")
@@ -115,7 +115,7 @@ def _extent(job: "Job", config: "Config", sources: list[str]) -> tuple[int, int]
     return extent.begin_of(config.gate.held_out), extent.last_us
 
 
-def _plan(config: "Config", parent: "Bundle") -> "FitConfig":
+def _plan(job: "Job", config: "Config", parent: "Bundle") -> "FitConfig":
     """How to fit; as `driftline train` does by default, from the weights of the parent."""
     from detectors.training import TrainingConfig
     from pipeline.cli.train import CONTEXT, TUNING_RATE
@@ -133,6 +133,7 @@ def _plan(config: "Config", parent: "Bundle") -> "FitConfig":
         training,
         by_pane=isinstance(window_spec(config), TimeWindows),
         time_limit_s=config.retrain.time_limit.total_seconds(),
+        learn_from_us=job.learn_from_us,
     )
 
 

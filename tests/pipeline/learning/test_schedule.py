@@ -2,6 +2,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from pipeline.learning.records import Outcome, Run, Signal
@@ -68,6 +69,22 @@ def test_a_request_waits_for_nothing() -> None:
     assert decide(RULES, _at(1, signals=[_request()], runs=tried)) == Due("requested", ("request",))
     done = [_run("refused", 0, ("request",))]
     assert isinstance(decide(RULES, _at(0.5, signals=[_request()], runs=done)), Wait)
+
+
+def test_a_champion_that_has_not_seen_what_is_new_does_not_answer_drift() -> None:
+    """It was trained for it, on what came before it was told; it is trained again, and was no try."""
+    drift = msgspec.structs.replace(_drift("drift", "b" * 16), event_time=NOON + DAY)
+    early, later = (
+        _run("promoted", days + 1, ("drift",), judged_from=NOON + days * DAY, bundle=CHAMPION) for days in (1, 1.1)
+    )
+    assert not is_answered(drift, [early], CHAMPION)
+    assert isinstance(decide(RULES, _at(2.9, signals=[drift], runs=[early])), Wait)
+    assert decide(RULES, _at(3, signals=[drift], runs=[early])) == Due("drift", ("drift",))
+    assert is_answered(drift, [later], CHAMPION)
+    refused = [_run("refused", days + 1, ("drift",), judged_from=NOON + days * DAY) for days in (2, 3, 4)]
+    assert not is_answered(drift, [early] * TRIES + refused[:-1], CHAMPION)
+    assert is_answered(drift, [early, *refused], CHAMPION)
+    assert is_answered(drift, [], CHAMPION)  # somebody has promoted another one
 
 
 def test_drift_is_answered_by_another_champion_or_by_several_refusals() -> None:

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from detectors.excerpts import least_steps
 from pipeline.errors import UserError
 from pipeline.training.history import History
 from tests.fakes import INTERVAL_US, START_US, cut, every, make_batch, make_detector, make_engine, process, seasonal
@@ -37,3 +40,19 @@ def test_dead_lanes_teach_nothing() -> None:
     assert (whole == unmasked).all()
     with pytest.raises(UserError, match="found 2 series, of which all points are of incidents or of one value"):
         gather(history_of(np.full(COUNT, 3.0), np.full(COUNT, 4.0)), config)
+
+
+def test_what_is_new_is_learned_from_with_the_states_of_all() -> None:
+    """From an event time on, or as much of the newest as a series needs; of a key's fields together as well."""
+    from detectors.training import TrainingConfig
+    from pipeline.training.fit import FitConfig, gather
+
+    history = history_of(seasonal(np.random.default_rng(7), COUNT))
+    for fields in ((), ("value",)):
+        config = FitConfig(TrainingConfig(horizons=(1, 4), context=30, fields=fields), length=50)
+        (whole,) = gather(history, config).series
+        for at, begin in ((100, 100), (COUNT - 1, COUNT - least_steps((1, 4)))):
+            (series,) = gather(history, replace(config, learn_from_us=START_US + INTERVAL_US * at)).series
+            assert series.begin == begin
+            assert series.split == COUNT - (COUNT - begin) // 5
+            assert series.inputs.tobytes() == whole.inputs.tobytes()
