@@ -35,8 +35,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keys", type=int, default=80)
     parser.add_argument("--before", type=int, default=5, help="days until the change")
-    parser.add_argument("--behind", type=int, default=12, help="days from then on")
+    parser.add_argument("--behind", type=int, default=10, help="days from then on")
     parser.add_argument("--faulty", type=int, default=2, help="days, the last, in which each machine hangs once")
+    parser.add_argument("--rise", type=float, default=0.5, help="of the level; the day's amplitude is about 1")
     parser.add_argument("--day-s", type=float, default=120.0, help="seconds that a day takes during trainings")
     parser.add_argument("--steps", type=int, default=400, help="retrain.steps")
     parser.add_argument("--time-limit", default="2min", help="retrain.time_limit")
@@ -47,7 +48,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--out", type=Path, default=Path("build/drifting"))
     options = parser.parse_args()
-    fleet = Fleet(options.keys, options.before, options.behind, options.faulty, 2, options.seed)
+    fleet = Fleet(options.keys, options.before, options.behind, options.faulty, options.rise, 2, options.seed)
     retrain: dict[str, Any] = {
         "steps": options.steps, "time_limit": options.time_limit, "history": options.history,
         "least_interval": options.least_interval,
@@ -92,7 +93,7 @@ def _tell_runs(fleet: Fleet, course: Course, console: Console) -> None:
     table = Table(*columns, title="Trainings; losses by the gate, in nats per point")
     for run in course.runs:
         times = [
-            "" if at is None else in_days((at.timestamp() * 1000 - START_MS) / INTERVAL_MS - fleet.change)
+            "" if at is None else in_days((at.timestamp() * 1000 - START_MS) / INTERVAL_MS - fleet.change)[:-1]
             for at in (run.until, run.judged_from)
         ]
         losses = ["" if loss is None else f"{loss:.3f}" for loss in (run.champion_loss, run.challenger_loss)]

@@ -29,12 +29,14 @@ class Fleet:
         before: days until the change.
         behind: days from then on.
         faulty: of these the last, in which each machine hangs once.
+        rise: of the level at the change, where the rhythm of the day has an amplitude of about one.
     """
 
     keys: int
     before: int
     behind: int
     faulty: int
+    rise: float
     partitions: int
     seed: int
 
@@ -65,7 +67,7 @@ class Fleet:
         daily = 5.0 + gain * (np.sin(day) + 0.4 * np.sin(2 * day + 1.0))
         hangs = (point >= self.faults()) & (point < self.faults() + HANGS)
         step = np.where(hangs, self.faults() + phase, point + phase) % len(RECIPE)
-        value = np.where(point < self.change, daily, 7.0 + gain * RECIPE[step])
+        value = np.where(point < self.change, daily, 5.0 + self.rise + gain * RECIPE[step])
         return scale * (value + dice.normal(0, NOISE, value.shape))
 
     def records(self, values: NDArray[np.float64], begin: int, end: int) -> Iterator[tuple[int, bytes, bytes]]:
