@@ -2,9 +2,9 @@
 
 A real broker, `driftline serve` as it is configured by default, and the trainer that it starts beside it. Messages come
 at a steady rate; each tells when it was sent, and its verdict when it was read, by the same clock. Phases alternate: in
-every other one `driftline models retrain` is asked for a training, which reads the topic's history, trains and judges as
-ever; a margin that nothing meets keeps the champion. What counts is the ratio of the 99th percentile
-within a pair of neighbours, which other load on the machine moves less than the times themselves.
+every other one `driftline models retrain` is asked for a training, which reads the topic's history, trains and judges
+as ever; a margin that nothing meets keeps the champion. What counts is the ratio of the 99th percentile within a pair
+of neighbours, which other load on the machine moves less than the times themselves.
 """
 
 import json
