@@ -11,9 +11,11 @@ from tests.pipeline.adapters.bundles.bench import example, tiny_network
 def test_a_champion_is_retrained_as_what_it_is() -> None:
     """A training from a champion keeps its sizes and its structure."""
     pytest.importorskip("torch")
+    from pipeline.cli.learning.job import Job
     from pipeline.cli.learning.run import _plan
 
     champion = example(network=tiny_network(structure=Structure("gru", 3, 4)))
-    training = _plan(load_config(None, {}, environ={}).config, champion).training
+    job = Job("run", None, {}, champion.manifest.id, 0, 1, "requested")
+    training = _plan(job, load_config(None, {}, environ={}).config, champion).training
     assert training.structure == champion.network.structure
     assert (training.layers, training.hidden) == (1, 2)
