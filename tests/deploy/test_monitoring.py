@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.capabilities import find_prometheus
 from tests.deploy.reading import DEPLOY, JOBS, read_yaml
 
 PROMETHEUS, GRAFANA = DEPLOY / "prometheus", DEPLOY / "grafana"
@@ -17,7 +18,7 @@ COMPOSE = read_yaml(DEPLOY / "compose.yaml")["services"]
 
 
 def _run(tool: str, *arguments: str | Path) -> None:
-    program = shutil.which(tool)
+    program = find_prometheus(tool)
     if program is None:
         pytest.skip(f"found no {tool}; expected it on PATH")
     done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False)
