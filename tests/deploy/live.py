@@ -12,7 +12,7 @@ from tests.deploy.queries import RULES
 from tests.kafka_broker import free_port
 
 JOB = "driftline"
-_VARIABLES = {"$__rate_interval": "30s", "$__interval": "5s", "$job": ".*", "$topic": ".*"}
+_VARIABLES = {"$__rate_interval": "1m", "$__interval": "5s", "$job": ".*", "$topic": ".*"}
 _START_S = 30.0
 
 

@@ -64,7 +64,7 @@ def _messages(first: int, last: int, start_s: float) -> Iterator[tuple[int, byte
 
 @pytest.fixture(scope="module")
 def run(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Messages in four parts, a second apart and more, so that every counter is seen to rise."""
+    """Messages in four parts, each once Prometheus has seen the one before, so that every counter is seen to rise."""
     folder = tmp_path_factory.mktemp("prometheus")
     program = find_prometheus("prometheus")
     assert program is not None
@@ -81,19 +81,26 @@ def run(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
         service.wait_until_ready(400)  # on a machine that has not compiled the kernels yet
         started = Prometheus(program, folder / "prometheus", f"127.0.0.1:{service.port()}")
         start_s = time.time() - POINTS
+        seen = started
+
+        def has_seen(records: int) -> bool:
+            time.sleep(0.2)
+            return [float(one["value"][1]) for one in seen.query("sum(driftline_records_consumed_total)")] == [records]
+
+        service.wait_for(lambda: has_seen(0), 120)
         for part in range(PARTS):
-            send(bootstrap, topic, _messages(part * POINTS // PARTS, (part + 1) * POINTS // PARTS, start_s))
-            if part == PARTS - 1:
-                send(bootstrap, topic, iter([(0, b"key-0", b"no JSON")]))
-            time.sleep(1.5)
+            last = (part + 1) * POINTS // PARTS
+            send(bootstrap, topic, _messages(part * POINTS // PARTS, last, start_s))
+            service.wait_for(lambda last=last: has_seen(last * KEYS), 120)
+        send(bootstrap, topic, iter([(0, b"key-0", b"no JSON")]))
         sent = POINTS * KEYS + 1
 
         def is_seen() -> bool:
             time.sleep(0.5)
             return (
-                started.value("sum(driftline_records_consumed_total)") == sent
-                and started.value("sum(driftline_lag_records)") == 0
-                and started.value("max(driftline_committed_offset - driftline_snapshot_offset)") == 0
+                seen.value("sum(driftline_records_consumed_total)") == sent
+                and seen.value("sum(driftline_lag_records)") == 0
+                and seen.value("max(driftline_committed_offset - driftline_snapshot_offset)") == 0
             )
 
         service.wait_for(is_seen, 120)
