@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.records import Disposition, Severity
+from pipeline.records import Batch, Disposition, Severity
 
 RECORD_DISPOSITIONS = (
     Disposition.SCORED,
@@ -91,3 +91,27 @@ class Counts:
             for name in ("records", "points", "problems", "flagged", "events")
         }
         return cls(consumed=plain["consumed"], gaps=plain["gaps"], **counters)
+
+
+def count_batch(batch: Batch, by_record: NDArray[np.int8], severity: NDArray[np.int8]) -> Counts:
+    """Records, points, unusable values and flagged points of a micro-batch.
+
+    Args:
+        batch: as consumed.
+        by_record: (records, fields) disposition of each point.
+        severity: of each verdict.
+    """
+    counts = Counts()
+    counts.add_dispositions(by_record)
+    counts.add_severities(severity)
+    explained = np.zeros(by_record.shape, np.bool_)
+    for problem in batch.problems:
+        counts.problems[problem.reason] += 1
+        explained[problem.index, problem.field if problem.field >= 0 else slice(None)] = True
+    unexplained = ~explained
+    missing = int((unexplained & np.isnan(batch.values)).sum())
+    non_finite = int((unexplained & np.isinf(batch.values)).sum())
+    for reason, count in (("missing", missing), ("non_finite", non_finite)):
+        if count:
+            counts.problems[reason] += count
+    return counts

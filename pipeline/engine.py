@@ -8,30 +8,40 @@ It is deterministic: the same records in the same order give the same bits, howe
 any state that `save` gave. Replay and the live service run this very class.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.joint import joint_arrays
-from detectors.kernel import Verdicts
-from pipeline.accounting import Counts
+from pipeline.accounting import Counts, count_batch
 from pipeline.episodes import Origin, grade
 from pipeline.interfaces import Spill
 from pipeline.joint import Scored, Walks, walk_fields, walk_with_joint
 from pipeline.lane_detector import LaneDetector
 from pipeline.lanes import LaneTable
-from pipeline.records import JOINT, Anomaly, Batch, Disposition, KeyedRows, Phase, VerdictTable
+from pipeline.outcomes import Outcome, join_outcomes
+from pipeline.records import Batch, Disposition, KeyedRows
 from pipeline.reporting import Reporter
-from pipeline.residuals import Residuals, measure_residuals, no_residuals
-from pipeline.silence import LANE_FIELDS, SilenceClock, SilenceEvents, SilenceRule, watch
-from pipeline.windows import CountWindows, PartitionClock, Points, Steps, WindowSpec, assign, lane_fields
+from pipeline.residuals import measure_residuals
+from pipeline.rows import lanes_of_key, row_type
+from pipeline.silence import SilenceClock, SilenceEvents, SilenceRule, watch
+from pipeline.tabulating import Tabulator
+from pipeline.windows import (
+    CountWindows,
+    PartitionClock,
+    Points,
+    Steps,
+    WindowSpec,
+    assign,
+    place_empty,
+    points_of,
+    steps_before,
+)
 
-MOST_FIELDS = 127
-"""Of a record; verdicts name a field by eight bits."""
+__all__ = ["EngineConfig", "EngineState", "Job", "Outcome", "PartitionEngine"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +61,6 @@ class EngineConfig:
     provisional_points: int = 1000
     max_state_bytes: int = 2**30
     joint: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one micro-batch.
-
-    Attributes:
-        verdicts: one or more tables, in order.
-        anomalies: in order.
-        counts: of this batch alone.
-        dead_letters: (n,) positions of the records that could not be used.
-        residuals: of the points of fields scored, those of warming lanes left out.
-    """
-
-    verdicts: tuple[VerdictTable, ...]
-    anomalies: tuple[Anomaly, ...]
-    counts: Counts
-    dead_letters: NDArray[np.int64]
-    residuals: Residuals
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,20 +116,10 @@ class PartitionEngine:
         spill: Spill,
         past: KeyedRows | None = None,
     ) -> None:
-        if len(fields) > MOST_FIELDS:
-            raise ValueError(f"found {len(fields)} fields of a record, expected at most {MOST_FIELDS}")
-        if JOINT in fields:
-            raise ValueError(
-                f"found a field {JOINT!r}, expected another name: it stands for all fields of a key together"
-            )
-        has_joint = config.joint and len(fields) > 1
-        rows_of_key = (*fields, JOINT) if has_joint else fields
+        rows_of_key = lanes_of_key(fields, joint=config.joint)
         width = len(rows_of_key)
         self._detector = detector = detector.for_partition(fields, width)
-        added = [*(joint_arrays(len(fields)) if has_joint else []), *lane_fields(config.windows), *LANE_FIELDS]
-        # field by field, since `descr` forgets the alignment, and another type would be compiled for again
-        lane = detector.lane_dtype
-        row = np.dtype([*((name, lane[name]) for name in lane.names or ()), *added])
+        row = row_type(detector, config.windows, len(fields), width)
         self.fields, self.origin = fields, origin
         # a joint lane that the detector cannot score sleeps: its row waits for one that can
         self.lane_names = rows_of_key if detector.scores_joint_lanes else fields
@@ -152,6 +133,14 @@ class PartitionEngine:
         self._of_joint = detector.for_joint_lanes()
         rates = detector.rates, self._of_joint.rates
         self._reporter = Reporter(origin, fields, rows_of_key, detector.streams, *rates)
+        self._tabulator = Tabulator(
+            len(fields),
+            width,
+            self.lane_names,
+            warm_up=detector.warm_up,
+            provisional_points=config.provisional_points,
+            own_keys=isinstance(config.windows, CountWindows),
+        )
         self._clock = PartitionClock()
         self._silence = SilenceClock()
 
@@ -186,7 +175,7 @@ class PartitionEngine:
         def run() -> None:
             outcomes.extend(map(self.process, parts))
 
-        return Job(run, lambda: _join(outcomes))
+        return Job(run, lambda: join_outcomes(outcomes))
 
     def _parts(self, batch: Batch) -> list[Batch]:
         if self.lanes.is_roomy(len(batch.key_names)):
@@ -199,21 +188,20 @@ class PartitionEngine:
     def _begin(self, batch: Batch) -> Job:
         if self.counts.consumed % self.lanes.interval == 0:
             self.lanes.make_room()
-        unusable = np.zeros(len(batch), np.bool_)
-        unusable[[problem.index for problem in batch.problems if problem.field < 0]] = True
+        unusable = batch.unusable
         width, lanes, before = len(self.fields), self.lanes.fields, len(self.lanes)
-        rows = self._rows_of(batch, unusable)
-        points = _expand(batch, rows, width)
+        rows = self.lanes.rows_of(batch, unusable, self.counts.consumed)
+        points = points_of(batch, rows, width)
         # keys that are new or return have the slots behind those before, in the order in which they are first met
         rows_in_use = np.maximum.accumulate(np.maximum(np.where(unusable, 0, rows + lanes), before * lanes))
         in_use = np.repeat(rows_in_use, width)
         assignment = assign(self._config.windows, self.lanes.used(), self._clock, points, in_use, lanes)
         self._clock = assignment.clock
-        steps, disposition = _place_empty(assignment.steps), assignment.disposition
+        steps, disposition = place_empty(assignment.steps), assignment.disposition
         accepted = disposition == Disposition.SCORED
         silences = self._watch(points, accepted, in_use)
         taken = self.lanes.slab["scalars"]["points"][points.lane]
-        warming = accepted & (taken + _steps_before(points, steps) < self._detector.warm_up)
+        warming = accepted & (taken + steps_before(points, steps) < self._detector.warm_up)
         disposition[warming] = Disposition.WARMING
         by_record = disposition.reshape(len(batch), width)
         by_record[unusable] = Disposition.DEAD_LETTERED
@@ -239,34 +227,18 @@ class PartitionEngine:
         steps, verdicts = scored.steps, scored.verdicts
         severity = grade(verdicts.score, verdicts.threshold, verdicts.flagged)
         of_field = steps.lane % self.lanes.fields < len(self.fields)  # joint lanes are derived, and not of the accounts
-        counts = self._count(batch, by_record, severity)
+        counts = count_batch(batch, by_record, severity)
         counts.gaps = int(verdicts.gap[of_field].sum())
         anomalies = self._reporter.report(batch, scored, severity, silences, self.lanes.names)
         for anomaly in anomalies:
             counts.events[anomaly.event] += 1
-        table = self._tabulate(batch, points, steps, verdicts, severity, by_record.ravel())
+        table = self._tabulator.tabulate(batch, points, scored, severity, by_record.ravel(), self.lanes.names)
         dead_letters = batch.position[by_record.min(axis=1) >= Disposition.DEAD_LETTERED]
         self.counts += counts
         past_warm_up = np.flatnonzero(of_field & (verdicts.points >= self._detector.warm_up))
         variance = self.lanes.slab["scalars"]["variance"][steps.lane[past_warm_up]]
         residuals = measure_residuals(steps.value[past_warm_up], verdicts.expected[past_warm_up], variance)
         return Outcome((table,), tuple(anomalies), counts, dead_letters, residuals)
-
-    def _rows_of(self, batch: Batch, unusable: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """First row of each record's key; 0 for unusable records, whose points reach no lane.
-
-        New keys get their rows in the order in which they are first met, however the records are cut into batches.
-        """
-        usable = np.flatnonzero(~unusable)[::-1]
-        first = np.full(len(batch.key_names), len(batch), np.int64)
-        first[batch.key_codes[usable]] = usable  # of several records of a key, the one assigned last: its first
-        used = np.argsort(first, kind="stable")[: np.count_nonzero(first < len(batch))]
-        last = np.zeros(len(batch.key_names), np.int64)
-        last[batch.key_codes[usable[::-1]]] = usable[::-1]
-        slots = np.zeros(len(batch.key_names), np.int64)
-        names = [batch.key_names[code] for code in used.tolist()]
-        slots[used] = self.lanes.slots_of(names, self.counts.consumed + 1 + last[used])
-        return slots[batch.key_codes] * self.lanes.fields
 
     def _watch(self, points: Points, accepted: NDArray[np.bool_], in_use: NDArray[np.int64]) -> SilenceEvents:
         everything = bool(accepted.all())
@@ -277,76 +249,6 @@ class PartitionEngine:
         rule, used = self._config.silence, self.lanes.used()
         events, self._silence = watch(rule, used, self._silence, lane, time_us, record, in_use)
         return events
-
-    def _count(self, batch: Batch, by_record: NDArray[np.int8], severity: NDArray[np.int8]) -> Counts:
-        counts = Counts()
-        counts.add_dispositions(by_record)
-        counts.add_severities(severity)
-        explained = np.zeros(by_record.shape, np.bool_)
-        for problem in batch.problems:
-            counts.problems[problem.reason] += 1
-            explained[problem.index, problem.field if problem.field >= 0 else slice(None)] = True
-        unexplained = ~explained
-        missing = int((unexplained & np.isnan(batch.values)).sum())
-        non_finite = int((unexplained & np.isinf(batch.values)).sum())
-        for reason, count in (("missing", missing), ("non_finite", non_finite)):
-            if count:
-                counts.problems[reason] += count
-        return counts
-
-    def _tabulate(
-        self,
-        batch: Batch,
-        points: Points,
-        steps: Steps,
-        verdicts: Verdicts,
-        severity: NDArray[np.int8],
-        disposition: NDArray[np.int8],
-    ) -> VerdictTable:
-        """A row for every step, and one for every point that gives none, in the order of their records."""
-        warming = verdicts.points < self._detector.warm_up
-        phase = np.where(verdicts.points < self._config.provisional_points, Phase.PROVISIONAL, Phase.LIVE)
-        phase[verdicts.gap] = Phase.STALE
-        phase[warming] = Phase.WARMING
-        names, key = self._keys_of(batch, steps)
-        field_names = self.lane_names
-        table = VerdictTable(
-            key_names=names,
-            field_names=field_names,
-            key=key,
-            field=(steps.lane % self.lanes.fields).astype(np.int8),
-            time_us=steps.time_us,
-            position=steps.position,
-            value=steps.value,
-            expected=verdicts.expected,
-            lower=verdicts.lower,
-            upper=verdicts.upper,
-            score=verdicts.score,
-            threshold=np.where(warming, np.float32(np.nan), verdicts.threshold),
-            surprise=verdicts.surprise,
-            segment_score=verdicts.segment,
-            log_scale=verdicts.log_scale,
-            freedom=verdicts.freedom,
-            is_anomaly=verdicts.flagged,
-            severity=severity,
-            phase=phase.astype(np.int8),
-            disposition=np.where(warming, Disposition.WARMING, Disposition.SCORED).astype(np.int8),
-            episode=verdicts.episode,
-            released_by=batch.position[steps.record],
-        )
-        others = np.flatnonzero(disposition > Disposition.WARMING)
-        if not len(others):
-            return table
-        return _merge(table, steps.record, _unscored(batch, points, others, disposition, len(self.fields), field_names))
-
-    def _keys_of(self, batch: Batch, steps: Steps) -> tuple[list[str], NDArray[np.int32]]:
-        """(key names, code of each step's key): the batch's own, unless a step can be of a key that is not in it."""
-        if isinstance(self._config.windows, CountWindows):
-            return batch.key_names, batch.key_codes[steps.record]
-        slots, codes = np.unique(steps.lane // self.lanes.fields, return_inverse=True)
-        names = list(batch.key_names)
-        start = len(names)
-        return [*names, *(self.lanes.names[slot] for slot in slots)], (codes + start).astype(np.int32)
 
     def save(self) -> EngineState:
         """Everything needed to go on after the last record processed, as values that later processing leaves alone.
@@ -368,107 +270,3 @@ class PartitionEngine:
         self._clock = PartitionClock(**state.clocks["windows"])
         self._silence = SilenceClock(**state.clocks["silence"])
         self.counts = Counts.from_dict(dict(counts))
-
-
-def _join(outcomes: Sequence[Outcome]) -> Outcome:
-    """One outcome of the parts of a micro-batch."""
-    counts, residuals = Counts(), no_residuals()
-    for outcome in outcomes:
-        counts += outcome.counts
-        residuals = residuals.plus(outcome.residuals)
-    return Outcome(
-        tuple(table for outcome in outcomes for table in outcome.verdicts),
-        tuple(anomaly for outcome in outcomes for anomaly in outcome.anomalies),
-        counts,
-        np.concatenate([outcome.dead_letters for outcome in outcomes]),
-        residuals,
-    )
-
-
-def _expand(batch: Batch, base: NDArray[np.int64], width: int) -> Points:
-    """A point for each field of each record, record by record."""
-    record = np.arange(len(batch))
-    if width == 1:
-        return Points(base, batch.time_us, batch.values[:, 0].copy(), batch.position, record)
-    return Points(
-        lane=(base[:, None] + np.arange(width)).ravel(),
-        time_us=np.repeat(batch.time_us, width),
-        value=batch.values.ravel(),
-        position=np.repeat(batch.position, width),
-        record=np.repeat(record, width),
-    )
-
-
-def _place_empty(steps: Steps) -> Steps:
-    """The steps, with minus their event time as the position of those of empty windows, which no record has."""
-    if not (steps.position < 0).any():
-        return steps
-    return replace(steps, position=np.where(steps.position < 0, -steps.time_us, steps.position))
-
-
-def _steps_before(points: Points, steps: Steps) -> NDArray[np.int64]:
-    """(points,) steps of the point's lane that earlier records of the batch released."""
-    lane = np.concatenate([points.lane, steps.lane])
-    record = np.concatenate([points.record, steps.record])
-    is_step = np.zeros(len(lane), np.bool_)
-    is_step[len(points) :] = True
-    order = np.lexsort((is_step, record, lane))
-    running: NDArray[np.int64] = np.cumsum(is_step[order]) - is_step[order]
-    starts = np.flatnonzero(np.diff(lane[order], prepend=-1))
-    running -= np.repeat(running[starts], np.diff(starts, append=len(order)))
-    counted = np.empty(len(lane), np.int64)
-    counted[order] = running
-    return counted[: len(points)]
-
-
-def _unscored(
-    batch: Batch,
-    points: Points,
-    which: NDArray[np.int64],
-    disposition: NDArray[np.int8],
-    width: int,
-    field_names: tuple[str, ...],
-) -> tuple[VerdictTable, NDArray[np.int64]]:
-    """Rows of the points that give no step, and their records."""
-    count = len(which)
-    nothing = np.full(count, np.nan)
-    record = points.record[which]
-    table = VerdictTable(
-        key_names=batch.key_names,
-        field_names=field_names,
-        key=batch.key_codes[record],
-        field=(which % width).astype(np.int8),
-        time_us=points.time_us[which],
-        position=points.position[which],
-        value=points.value[which],
-        expected=nothing,
-        lower=nothing,
-        upper=nothing,
-        score=nothing.astype(np.float32),
-        threshold=nothing.astype(np.float32),
-        surprise=nothing.astype(np.float32),
-        segment_score=nothing.astype(np.float32),
-        log_scale=nothing.astype(np.float32),
-        freedom=nothing.astype(np.float32),
-        is_anomaly=np.zeros(count, np.bool_),
-        severity=np.zeros(count, np.int8),
-        phase=np.full(count, -1, np.int8),
-        disposition=disposition[which],
-        episode=np.full(count, -1, np.int64),
-        released_by=batch.position[record],
-    )
-    return table, record
-
-
-def _merge(
-    steps: VerdictTable, step_record: NDArray[np.int64], unscored: tuple[VerdictTable, NDArray[np.int64]]
-) -> VerdictTable:
-    """Both tables' rows in the order of their records; a record's steps come first."""
-    others, other_record = unscored
-    order = np.argsort(np.concatenate([step_record, other_record]), kind="stable")
-    columns = {
-        name: np.concatenate([getattr(steps, name), getattr(others, name)])[order]
-        for name in VerdictTable.__slots__
-        if name not in {"key_names", "field_names"}
-    }
-    return VerdictTable(key_names=steps.key_names, field_names=steps.field_names, **columns)

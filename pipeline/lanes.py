@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from detectors.layout import Slab, allocate
 from pipeline.interfaces import Spill
-from pipeline.records import KeyedRows
+from pipeline.records import Batch, KeyedRows
 
 FIRST_KEYS = 64
 LONGEST_INTERVAL = 4096
@@ -92,6 +92,27 @@ class LaneTable:
     def used(self) -> Slab:
         """The rows in use, as views."""
         return {name: array[: len(self) * self.fields] for name, array in self.slab.items()}
+
+    def rows_of(self, batch: Batch, unusable: NDArray[np.bool_], consumed: int) -> NDArray[np.int64]:
+        """First row of each record's key; 0 for unusable records, whose points reach no lane.
+
+        New keys get their rows in the order in which they are first met, however the records are cut into batches.
+
+        Args:
+            batch: the records.
+            unusable: (n,) whether nothing can be made of a record.
+            consumed: records before these.
+        """
+        usable = np.flatnonzero(~unusable)[::-1]
+        first = np.full(len(batch.key_names), len(batch), np.int64)
+        first[batch.key_codes[usable]] = usable  # of several records of a key, the one assigned last: its first
+        used = np.argsort(first, kind="stable")[: np.count_nonzero(first < len(batch))]
+        last = np.zeros(len(batch.key_names), np.int64)
+        last[batch.key_codes[usable[::-1]]] = usable[::-1]
+        slots = np.zeros(len(batch.key_names), np.int64)
+        names = [batch.key_names[code] for code in used.tolist()]
+        slots[used] = self.slots_of(names, consumed + 1 + last[used])
+        return slots[batch.key_codes] * self.fields
 
     def slots_of(self, keys: Sequence[str], last_used: NDArray[np.int64]) -> NDArray[np.int64]:
         """Slot of each of the distinct keys, made or brought back where needed.

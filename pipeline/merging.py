@@ -20,9 +20,7 @@ _OPEN = 128
 
 def has_time(batch: Batch) -> NDArray[np.bool_]:
     """Which records (n,) have an event time that can be relied on."""
-    timely = (batch.time_us >= 0) & (batch.time_us < TIME_END_US)
-    timely[[problem.index for problem in batch.problems if problem.field < 0]] = False
-    return timely
+    return (batch.time_us >= 0) & (batch.time_us < TIME_END_US) & ~batch.unusable
 
 
 def merge_by_time(

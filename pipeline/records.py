@@ -112,6 +112,13 @@ class Batch:
     def __len__(self) -> int:
         return len(self.time_us)
 
+    @property
+    def unusable(self) -> NDArray[np.bool_]:
+        """(n,) whether nothing can be made of a record."""
+        mask = np.zeros(len(self), np.bool_)
+        mask[[problem.index for problem in self.problems if problem.field < 0]] = True
+        return mask
+
     def slice(self, start: int, stop: int) -> "Batch":
         """The records from `start` to before `stop`, with only their keys."""
         used, codes = np.unique(self.key_codes[start:stop], return_inverse=True)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.accounting import RECORD_DISPOSITIONS
@@ -14,34 +13,18 @@ from pipeline.adapters.service_metrics import Held, ServiceMetrics
 from pipeline.adapters.top_lanes import TopLanes
 from pipeline.adapters.whole_registry import WholeRegistry
 from pipeline.cli.budget import AlarmBudget
-from pipeline.cli.metering import count_lanes
+from pipeline.cli.lane_gauges import LaneGauges
+from pipeline.cli.readiness import Readiness
 from pipeline.cli.uncommitted import Uncommitted
 from pipeline.engine import Outcome, PartitionEngine
 from pipeline.lane_detector import LaneDetector
-from pipeline.records import Phase, Place, RunIdentity
+from pipeline.records import Place, RunIdentity
 from pipeline.service.guard import Guard
 from pipeline.service.plan import Chunk, Log, Standing
 from pipeline.suppression import Marked, suppressions
 
 if TYPE_CHECKING:
     from pipeline.cli.learning.drifting import DriftWatch
-
-_IDLE_S = 10.0
-_JUDGED = (Phase.PROVISIONAL, Phase.LIVE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Moved:
-    """Evictions and returns of an engine that are counted already, and the watermark at which it was last looked at."""
-
-    evictions: int = 0
-    returns: int = 0
-    watermark_us: int = 0
-
-    @classmethod
-    def of(cls, engine: PartitionEngine) -> "_Moved":
-        """As it stands."""
-        return cls(engine.lanes.evictions, engine.lanes.returns, engine.watermark_us)
 
 
 class ServiceObserver:
@@ -50,9 +33,6 @@ class ServiceObserver:
     What came of records is counted with the commit that makes it last, and shown at once with the offsets of that
     commit. What is done again behind a failed commit or a lost partition so counts once, and where a process is killed,
     what it had not committed is counted by the one that does it again.
-
-    A member is ready when all its partitions are live. One without any is ready once it has been in the group for some
-    time: what others still hold comes to it in a second round.
 
     Args:
         is_member: whether this process is in the group just now.
@@ -98,23 +78,18 @@ class ServiceObserver:
         self._committed = Uncommitted()  # and not shown yet
         self._aborted = self._commits = 0
         self._budget = budget or AlarmBudget(0.0, 0.0)
+        self._lanes = LaneGauges(self._engine, detector.warm_up, self._budget)
+        self._readiness = Readiness(health, is_member, clock)
         self._trained_until = trained_until
         self.service.trained_until.set(trained_until(bundle))
-        self._health = health
         self._profile = detector.name
-        self._warm_up = detector.warm_up
-        self._engines: dict[Place, PartitionEngine] = {}
-        self._moved: dict[Place, _Moved] = {}
         self._held: dict[Place, Held] = {}
         self._snapshots: dict[Place, tuple[int, float]] = {}  # offset and time of the newest; no time of one read
-        self._is_member = is_member
         self._clock = clock
-        self._had_some = False
-        self._idle_since_s: float | None = None
 
     def beat(self) -> None:
         """See `Observer`."""
-        self._health.beat()
+        self._readiness.beat()
 
     def at_rest(self) -> None:
         """See `Observer`."""
@@ -122,20 +97,7 @@ class ServiceObserver:
     def set_status(self, status: Mapping[Place, str]) -> None:
         """See `Observer`."""
         self.service.set_partitions(status.values())
-        waiting = sorted(f"{place.topic}/{place.partition}" for place, one in status.items() if one != "live")
-        if waiting:
-            self._health.set_unready(f"restoring {', '.join(waiting)}")
-        else:
-            self._health.set_unready("" if status or self._had_some else self._why_idle())
-
-    def _why_idle(self) -> str:
-        """Why a member that was given no partition so far is not ready, or ''."""
-        if not self._is_member():
-            self._idle_since_s = None
-            return "has not joined the group yet"
-        now = self._clock()
-        self._idle_since_s = now if self._idle_since_s is None else self._idle_since_s
-        return "waits for its partitions" if now - self._idle_since_s < _IDLE_S else ""
+        self._readiness.set_status(status)
 
     def fetched(self, messages: int) -> None:
         """See `Observer`."""
@@ -169,9 +131,7 @@ class ServiceObserver:
         scoring_s: float,
     ) -> None:
         """See `Observer`."""
-        if self._engines.get(place) is not engine:
-            self._engines[place] = engine
-            self._moved[place] = _Moved.of(engine)
+        self._lanes.meet(place, engine)
         self.service.decode_seconds.observe(decode_s)
         self.service.stage_in.labels("commit").inc(len(chunk.messages))
         self._uncommitted.add(outcome, arrivals_of(chunk.messages, chunk.fetched_s))
@@ -225,7 +185,7 @@ class ServiceObserver:
             self.service.set_held(self._held)
         self._committed, self._commits = Uncommitted(), 0
         self._show_drift()
-        self._show_state()
+        self._lanes.show()
 
     def _count(self, done: Uncommitted) -> None:
         self._engine.count(done.counts, done.residuals, done.anomalies)
@@ -242,20 +202,19 @@ class ServiceObserver:
     def rebalanced(self, kind: str, places: Collection[Place]) -> None:
         """See `Observer`."""
         self.service.rebalances.labels(kind).inc()
-        # revoked in good order it may be left with none; thrown out it has to join anew
-        self._had_some = kind != "lost"
+        self._readiness.rebalanced(kind)
         if kind == "lost":
-            self._idle_since_s = None
             self._uncommitted = Uncommitted()  # dropped with the transaction, those of partitions that stay as well
         if kind != "assigned":
+            self._lanes.drop(places)
             for place in places:
-                for known in (self._engines, self._moved, self._held, self._snapshots):
-                    known.pop(place, None)
+                self._held.pop(place, None)
+                self._snapshots.pop(place, None)
             if self._drift is not None:
                 self._drift.dropped(places)
             self.service.set_held(self._held)
             self._show_drift()
-            self._show_state()
+            self._lanes.show()
 
     def restored(self, place: Place, seconds: float, snapshot_offset: int) -> None:
         """See `Observer`."""
@@ -288,33 +247,8 @@ class ServiceObserver:
     def stalled(self, places: Collection[Place]) -> None:
         """See `Observer`."""
         self.service.stalled.set(len(places))
-        names = ", ".join(f"{place.topic}/{place.partition}" for place in places)
-        self._health.fail(f"no progress on {names} while its lag grows" if names else "")
+        self._readiness.stalled(places)
 
     def _show_drift(self) -> None:
         if self._drift is not None:
             self.service.set_rises(self._drift.rises)
-
-    def _show_state(self) -> None:
-        lanes = dict.fromkeys(Phase, 0)
-        open_episodes = state_bytes = budget_bytes = watermark_us = 0
-        for place, engine in self._engines.items():
-            by_phase = count_lanes(engine, self._warm_up)
-            for phase, count in by_phase.items():
-                lanes[phase] += count
-            open_episodes += engine.open_episodes
-            state_bytes += engine.lanes.state_bytes
-            budget_bytes += engine.lanes.budget_bytes
-            watermark_us = max(watermark_us, engine.watermark_us)
-            moved, now = self._moved[place], _Moved.of(engine)
-            self._engine.count_moves(evictions=now.evictions - moved.evictions, returns=now.returns - moved.returns)
-            elapsed_us = now.watermark_us - moved.watermark_us if moved.watermark_us else 0
-            self._engine.expect_alarms(self._budget.of_time(sum(by_phase[phase] for phase in _JUDGED), elapsed_us))
-            self._moved[place] = now
-        self._engine.set_state(
-            lanes=lanes,
-            open_episodes=open_episodes,
-            state_bytes=state_bytes,
-            state_budget_bytes=budget_bytes,
-            watermark_us=watermark_us,
-        )

@@ -14,7 +14,7 @@ from pipeline.config import Config, Given, LoadedConfig, environment, load_confi
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pipeline.cli.session import Request
+    from pipeline.cli.replay_parts import Request
 
 _EXAMPLES = """\
 \b
@@ -194,7 +194,7 @@ def _paced(loaded: LoadedConfig, speed: float | None) -> Config:
 
 
 def _request(source: str, given: dict[str, Any]) -> "Request":
-    from pipeline.cli.session import Request
+    from pipeline.cli.replay_parts import Request
     from pipeline.cli.times import range_of
 
     if given["resume"] and given["overwrite"]:

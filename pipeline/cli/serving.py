@@ -3,26 +3,19 @@
 import gc
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from kafka import KafkaConsumer
 from prometheus_client import ProcessCollector
 
 from pipeline.adapters.http import Health, serve_http
-from pipeline.adapters.kafka.connection import KafkaSettings, client_options
-from pipeline.adapters.kafka.feed import FeedSettings, KafkaFeed
-from pipeline.adapters.kafka.instance import claim_instance
-from pipeline.adapters.kafka.outbox import KafkaOutbox, OutboxSettings
 from pipeline.adapters.kafka.topics import Finding
 from pipeline.adapters.live.view import LiveView
 from pipeline.adapters.logs import LogSettings, configure_logs
-from pipeline.adapters.state.files import FileStateStore
-from pipeline.adapters.state.topic import TopicStateStore
 from pipeline.adapters.whole_registry import WholeRegistry
 from pipeline.cli.budget import AlarmBudget
 from pipeline.cli.detecting import require_lstm
@@ -35,6 +28,7 @@ from pipeline.cli.live_web import make_web
 from pipeline.cli.observing import ServiceObserver
 from pipeline.cli.opening import followed_registry, open_bundle
 from pipeline.cli.reloading import ConfigWatch, plan_of
+from pipeline.cli.service_clients import instance_of, make_feed, make_store, open_outbox, quietly
 from pipeline.cli.service_topics import ensure_topics, require_input
 from pipeline.cli.signals import ServeSignals
 from pipeline.cli.timeouts import among_themselves, require_sound
@@ -42,8 +36,6 @@ from pipeline.cli.version import driftline_version
 from pipeline.cli.wiring import window_spec
 from pipeline.cli.workshop import EngineWorkshop, message_format
 from pipeline.config import Config, Given, environment, load_config
-from pipeline.errors import CheckpointError, DriftlineError
-from pipeline.interfaces import Outbox, StateStore
 from pipeline.records import Batch, Place
 from pipeline.service.loop import Service
 from pipeline.service.observers import Observers
@@ -117,9 +109,9 @@ def serve(config: Config, member: Member) -> int:
         topics = ensure_topics(config, connection)
         for finding in topics.findings:
             _tell_finding(log, finding)
-        instance = _instance(config, member.worker)
-        feed = KafkaFeed(connection, _feed_settings(config, instance))
-        held.callback(_quietly(feed.close))
+        instance = instance_of(config, member.worker)
+        feed = make_feed(config, connection, instance)
+        held.callback(quietly(feed.close))
         observer = ServiceObserver(
             registry,
             health,
@@ -144,7 +136,7 @@ def serve(config: Config, member: Member) -> int:
             observer.service.reloads,
             lambda changed: _relog(changed, member.worker),
         )
-        outbox = held.enter_context(_outbox(config, connection, feed, instance, topics.limits))
+        outbox = held.enter_context(open_outbox(config, connection, feed, instance, topics.limits))
         store = make_store(config, connection, outbox)
         held.callback(store.close)
         output = config.output
@@ -186,35 +178,6 @@ def load_again(member: Member) -> Config:
     return config
 
 
-def make_store(config: Config, connection: KafkaSettings, outbox: Outbox) -> StateStore:
-    """Where the configuration says that snapshots are kept.
-
-    Raises:
-        ConfigError: no such kind of store.
-        DriftlineError: a folder that cannot be written and read.
-    """
-    if config.state.store != "kafka":
-        store = FileStateStore(config.state.store, config.kafka.group)
-        try:
-            store.probe()
-        except CheckpointError as exc:
-            raise DriftlineError(str(exc)) from exc  # it may pass, and is worth another start
-        return store
-
-    def consumer() -> Any:
-        return KafkaConsumer(
-            **client_options(connection),
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_max_bytes=2**25,
-            max_partition_fetch_bytes=2**23,
-            metrics_enabled=False,
-        )
-
-    return TopicStateStore(outbox, config.state.topic, config.kafka.group, consumer)
-
-
 def _drift_watch(config: Config, bundle: str, log: Log, held: ExitStack) -> "DriftWatch | None":
     """Who tells drift; None where nobody is to."""
     url = followed_registry(config)
@@ -225,47 +188,6 @@ def _drift_watch(config: Config, bundle: str, log: Log, held: ExitStack) -> "Dri
     watch, close = watch_drift(config, url, bundle, log)
     held.callback(close)
     return watch
-
-
-def _feed_settings(config: Config, instance: str | None) -> FeedSettings:
-    kafka = config.kafka
-    return FeedSettings(
-        group=kafka.group,
-        topics=config.input.topics,
-        pattern=config.input.pattern,
-        instance=instance,
-        session_timeout_ms=int(kafka.session_timeout.total_seconds() * 1000),
-        max_poll_interval_ms=int(kafka.max_poll_interval.total_seconds() * 1000),
-        fetch_bytes=kafka.fetch_bytes,
-        partition_fetch_bytes=kafka.partition_fetch_bytes,
-    )
-
-
-@contextmanager
-def _outbox(
-    config: Config, connection: KafkaSettings, feed: KafkaFeed, instance: str | None, limits: Mapping[str, int]
-) -> Iterator[KafkaOutbox]:
-    kafka = config.kafka
-    with ExitStack() as held:
-        if instance is not None:
-            name = f"{kafka.group}-{instance}"
-        else:
-            name = held.enter_context(claim_instance(kafka.group, Path(tempfile.gettempdir()) / "driftline-instances"))
-        settings = OutboxSettings(
-            transactional_id=name,
-            timeout_ms=int(kafka.transaction_timeout.total_seconds() * 1000),
-            compression=None if kafka.compression == "none" else kafka.compression,
-            limits=limits,
-        )
-        outbox = KafkaOutbox(connection, settings, lambda: feed.group_metadata)
-        held.callback(outbox.close)
-        yield outbox
-
-
-def _instance(config: Config, worker: int | None) -> str | None:
-    """Name of the static member; each worker of a supervisor has its own."""
-    instance = config.kafka.instance
-    return instance if instance is None or worker is None else f"{instance}-{worker}"
 
 
 def _compile(workshop: EngineWorkshop) -> None:
@@ -291,13 +213,3 @@ def log_settings(config: Config, worker: int | None = None) -> LogSettings:
 
 def _relog(config: Config, worker: int | None) -> None:
     configure_logs(log_settings(config, worker), sys.stderr)
-
-
-def _quietly(close: Callable[[], None]) -> Callable[[], None]:
-    """Closing twice, or without a broker, is no trouble at the end."""
-
-    def closing() -> None:
-        with suppress(Exception):
-            close()
-
-    return closing

@@ -29,6 +29,10 @@ class Status(Enum):
     LIVE = "live"
 
 
+PROCESSING = frozenset({Status.LIVE, Status.CATCHING_UP})
+"""Those in which messages are taken."""
+
+
 class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is committed with an offset.
 

@@ -106,8 +106,7 @@ def record_batches(name: str, fields: tuple[str, ...], batches: Iterable[Batch])
     parts = []
     for batch in batches:
         codes = np.array([code_of.setdefault(key, len(code_of)) for key in batch.key_names], np.int32)
-        usable = np.ones(len(batch), np.bool_)
-        usable[[problem.index for problem in batch.problems if problem.field < 0]] = False
+        usable = ~batch.unusable
         parts.append((codes[batch.key_codes][usable], batch.time_us[usable], batch.values[usable]))
     empty = (np.empty(0, np.int32), np.empty(0, np.int64), np.empty((0, len(fields))))
     key, time_us, values = (np.concatenate(columns) for columns in zip(*(parts or [empty]), strict=True))

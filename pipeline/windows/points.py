@@ -1,12 +1,12 @@
 """Points that go into windows and steps that come out, as columns; and the rule for what no window can take."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.records import Disposition
+from pipeline.records import Batch, Disposition
 
 TIME_END_US = 9_214_646_400_000_000
 """2262-01-01 UTC: event times lie in [0, TIME_END_US), which fits 64-bit nanoseconds too."""
@@ -108,3 +108,45 @@ def classify(points: Points) -> NDArray[np.int8]:
         disposition[np.isnan(points.value)] = Disposition.MISSING
         disposition[~timely] = Disposition.DEAD_LETTERED
     return disposition
+
+
+def points_of(batch: Batch, base: NDArray[np.int64], width: int) -> Points:
+    """A point for each field of each record, record by record.
+
+    Args:
+        batch: the records.
+        base: (n,) row of the first field of each record's key.
+        width: fields of a record.
+    """
+    record = np.arange(len(batch))
+    if width == 1:
+        return Points(base, batch.time_us, batch.values[:, 0].copy(), batch.position, record)
+    return Points(
+        lane=(base[:, None] + np.arange(width)).ravel(),
+        time_us=np.repeat(batch.time_us, width),
+        value=batch.values.ravel(),
+        position=np.repeat(batch.position, width),
+        record=np.repeat(record, width),
+    )
+
+
+def place_empty(steps: Steps) -> Steps:
+    """The steps, with minus their event time as the position of those of empty windows, which no record has."""
+    if not (steps.position < 0).any():
+        return steps
+    return replace(steps, position=np.where(steps.position < 0, -steps.time_us, steps.position))
+
+
+def steps_before(points: Points, steps: Steps) -> NDArray[np.int64]:
+    """(points,) steps of the point's lane that earlier records of the batch released."""
+    lane = np.concatenate([points.lane, steps.lane])
+    record = np.concatenate([points.record, steps.record])
+    is_step = np.zeros(len(lane), np.bool_)
+    is_step[len(points) :] = True
+    order = np.lexsort((is_step, record, lane))
+    running: NDArray[np.int64] = np.cumsum(is_step[order]) - is_step[order]
+    starts = np.flatnonzero(np.diff(lane[order], prepend=-1))
+    running -= np.repeat(running[starts], np.diff(starts, append=len(order)))
+    counted = np.empty(len(lane), np.int64)
+    counted[order] = running
+    return counted[: len(points)]

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from detectors.thresholds import ThresholdTable
 from pipeline.accounting import Counts
-from pipeline.engine import MOST_FIELDS, EngineConfig, Outcome, PartitionEngine
+from pipeline.engine import EngineConfig, Outcome, PartitionEngine
 from pipeline.episodes import iso_time, share_evidence
 from pipeline.records import Anomaly, Batch, Disposition, Phase, Problem, Severity
+from pipeline.rows import MOST_FIELDS
 from pipeline.silence import SilenceRule
 from pipeline.windows import CountWindows, TimeWindows, WindowSpec
 from tests.fakes import (

@@ -10,7 +10,8 @@ import pytest
 from pipeline.adapters.outputs import ReplayOutputs
 from pipeline.errors import InputError
 from pipeline.records import Batch, Problem, RunIdentity
-from pipeline.replay import ReplayPlan, ReplayResult, _Run, run_replay
+from pipeline.replay import ReplayPlan, ReplayResult, run_replay
+from pipeline.replay.progress import Run
 from tests.fakes import make_engine
 
 MINUTE_US = 60_000_000
@@ -87,7 +88,7 @@ def test_a_topic_in_the_wrong_order_is_taken_as_the_service_takes_it(tmp_path: P
 
 def test_records_that_cannot_be_used_have_no_time() -> None:
     """The range of event time is that of usable records."""
-    run = _Run()
+    run = Run()
     batch = Batch(
         ["a", ""], np.array([0, 1]), np.array([7, 0]), np.ones((2, 1)), np.arange(2), (Problem(1, -1, "x", ""),)
     )

@@ -101,7 +101,7 @@ def test_what_is_said_while_it_runs_marks_what_comes_then(tmp_path: Path) -> Non
     """Events told before stay as they are; the next one is marked."""
     log, said = _log(), list[Feedback]()
     run = Run(log, _files(tmp_path), marking=lambda: Marker(lambda: Ranges(said)))
-    run.feed.subscribe(run.service)
+    run.feed.subscribe(run.service.held)
     while not log.contents("anomalies"):
         run.service.step()
     said.append(_said(0, 10_000))

@@ -85,7 +85,7 @@ class Run:
 
     def drain(self, *, leave: bool = True) -> None:
         """Serve until everything is committed."""
-        self.feed.subscribe(self.service)
+        self.feed.subscribe(self.service.held)
         ends = {place: self.log.partitions[place][-1].offset + 1 for place in PLACES}
         for _ in range(3000):
             self.service.step()
@@ -205,7 +205,7 @@ def test_partitions_lost_are_taken_up_again(whole: Whole, tmp_path: Path, steps:
     """Whenever and of however many partitions it is, what is lost without warning leaves neither gaps nor doubles."""
     log = _log()
     run = Run(log, _files(tmp_path), **UNDER_WAY)  # so that outputs wait to be committed
-    run.feed.subscribe(run.service)
+    run.feed.subscribe(run.service.held)
     for _ in range(steps):
         run.service.step()
     run.feed.to_lose = list(lost)
@@ -235,7 +235,7 @@ def test_partitions_given_up_are_taken_up_again(whole: Whole, tmp_path: Path, st
     """Whatever is under way when a partition goes to another member, neither it nor those that stay lose anything."""
     log = _log()
     run = Run(log, _files(tmp_path), **UNDER_WAY)
-    run.feed.subscribe(run.service)
+    run.feed.subscribe(run.service.held)
     for _ in range(steps):
         run.service.step()
     run.feed.to_revoke = PLACES[:1]
@@ -250,7 +250,7 @@ def test_a_service_told_to_stop_commits_what_it_has_begun(whole: Whole, tmp_path
     """Whenever it is told, all that it has read is committed, with a snapshot right there."""
     log = _log()
     run = Run(log, _files(tmp_path), **UNDER_WAY)
-    run.feed.subscribe(run.service)
+    run.feed.subscribe(run.service.held)
     for _ in range(steps):
         run.service.step()
     read = dict(run.feed.positions)
@@ -272,7 +272,7 @@ def test_records_that_expire_while_others_are_scored_are_passed_over(tmp_path: P
     """Only those not yet read are lost, and none of the others is done twice."""
     log = _log()
     run = Run(log, _files(tmp_path), **UNDER_WAY, on_expired="continue")
-    run.feed.subscribe(run.service)
+    run.feed.subscribe(run.service.held)
     for _ in range(steps):
         run.service.step()
     at = run.feed.positions[place]
@@ -315,10 +315,10 @@ def test_an_imbalance_stops_the_process(tmp_path: Path) -> None:
     """A record that nothing accounts for is a fault in the program, and nothing is committed over it."""
     log = _log()
     run = Run(log, _files(tmp_path))
-    run.feed.subscribe(run.service)
+    run.feed.subscribe(run.service.held)
     for _ in range(8):
         run.service.step()
-    next(iter(run.service._tasks.values())).taken += 1
+    next(iter(run.service.held.tasks.values())).taken += 1
     with pytest.raises(RuntimeError, match="unaccounted"):
         run.drain()
 

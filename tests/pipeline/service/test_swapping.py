@@ -70,7 +70,7 @@ def _expected(swaps: Swaps) -> tuple[list[Any], dict[Place, dict[str, bytes]]]:
 
 def _state(run: Run) -> dict[Place, dict[str, bytes]]:
     states = {}
-    for place, task in run.service._tasks.items():
+    for place, task in run.service.held.tasks.items():
         assert task.work is not None
         states[place] = {name: array.tobytes() for name, array in task.work.engine.save().arrays.items()}
     return states

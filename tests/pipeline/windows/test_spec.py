@@ -84,5 +84,8 @@ def test_public_names() -> None:
         "assign",
         "bytes_per_lane",
         "lane_fields",
+        "place_empty",
+        "points_of",
+        "steps_before",
     ]
     assert all(hasattr(windows, name) for name in windows.__all__)
