@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from pipeline.adapters.kafka.connection import KafkaSettings
-from pipeline.config.models import KafkaSection
+from pipeline.config.kafka import KafkaSection
 from pipeline.errors import ConfigError
 
 

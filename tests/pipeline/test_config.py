@@ -9,7 +9,7 @@ import pytest
 from detectors.layout import PROFILES
 from pipeline import windows
 from pipeline.config import Config, Given, LoadedConfig, ProfileName, config_hash, example, load_config, show
-from pipeline.config.models import Aggregate
+from pipeline.config.detection import Aggregate
 from pipeline.config.quantities import format_duration, format_size, parse_duration, parse_size
 from pipeline.errors import ConfigError
 

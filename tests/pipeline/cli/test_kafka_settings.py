@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from pipeline.cli.config import command
 from pipeline.cli.kafka_settings import settings_from
 from pipeline.config import load_config
-from pipeline.config.models import KafkaSection
+from pipeline.config.kafka import KafkaSection
 from pipeline.errors import ConfigError
 
 SECRET = "hunter2 &= staple"  # noqa: S105  of nothing
