@@ -77,6 +77,17 @@ def option(*names: str, group: str, **attributes: Any) -> Callable[[F], F]:
     return click.option(*names, cls=Option, group=group, **attributes)
 
 
+def together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Decorates a command with several options, in their order."""
+
+    def decorate(command: F) -> F:
+        for one in reversed(decorators):
+            command = one(command)
+        return command
+
+    return decorate
+
+
 class Command(click.Command):
     """A command whose help shows its options by heading, in the order in which the headings first occur."""
 

@@ -1,14 +1,13 @@
 """Options of commands that read recorded streams."""
 
-from typing import Any, TypeVar
+from typing import Any
 
-from pipeline.cli.commands import option
+from pipeline.cli.commands import option, together
+from pipeline.cli.options import keys_of
 from pipeline.config import Given
 
-F = TypeVar("F")
 READ = "What to read"
-_SOURCE = ("time_field", "key_field", "time_unit")
-_OPTIONS = (
+reading_options = together(
     option("--time-field", group=READ, metavar="NAME", help="Column of event times.  [default: found out]"),
     option(
         "--value-fields",
@@ -29,20 +28,12 @@ _OPTIONS = (
     option("--from", "from_", group=READ, metavar="TIME", help="First event time: ISO 8601 (UTC) or epoch number."),
     option("--to", group=READ, metavar="TIME", help="Event time to stop before."),
 )
-
-
-def reading_options(command: F) -> F:
-    """Decorates a command with the options by which recorded streams are read."""
-    for decorate in reversed(_OPTIONS):
-        command = decorate(command)
-    return command
+"""Decorates a command with the options by which recorded streams are read."""
 
 
 def source_keys(given: dict[str, Any]) -> dict[str, Given]:
     """Those of the options that are keys of the configuration, by dotted key."""
-    keys = {
-        f"source.{key}": Given(f"--{key.replace('_', '-')}", given[key]) for key in _SOURCE if given[key] is not None
-    }
+    keys = keys_of(given, {"source": ("time_field", "key_field", "time_unit")})
     if given["value_fields"]:
         keys["source.value_fields"] = Given("--value-fields", ",".join(given["value_fields"]))
     return keys

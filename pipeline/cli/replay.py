@@ -9,6 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.commands import Command, option
+from pipeline.cli.detector_options import detector_keys, detector_options
+from pipeline.cli.options import (
+    DETECT,
+    RUN,
+    WRITE,
+    config_option,
+    json_option,
+    keys_of,
+    labels_option,
+    quiet_option,
+)
 from pipeline.cli.reading import reading_options, source_keys
 from pipeline.config import Config, Given, LoadedConfig, environment, load_config
 from pipeline.errors import ConfigError
@@ -34,103 +45,57 @@ Examples:
   driftline replay machine.csv --from 2014-02-01 --to 2014-02-15 --speed 3600 --metrics-port 9100
       Two weeks, an hour a second, watched by Prometheus.
 """
-_DETECT, _WRITE, _RUN = "How to judge", "What to write", "How to run"
 _DEFAULTS = Config()
 
 
 @click.command("replay", cls=Command, epilog=_EXAMPLES)
 @click.argument("source")
 @reading_options
-@option(
-    "--detector",
-    group=_DETECT,
-    metavar="KIND",
-    help="lstm; or to compare with: windowed-gaussian, persistence, or a class path of river.  [default: lstm]",
-)
-@option(
-    "--detector-option",
-    group=_DETECT,
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Hyper-parameter of a detector to compare with; may be repeated.",
-)
-@option(
-    "--profile",
-    group=_DETECT,
-    metavar="NAME",
-    help=f"accurate, balanced or dense.  [default: {_DEFAULTS.detector.profile}]",
-)
-@option(
-    "--bundle",
-    group=_DETECT,
-    metavar="BUNDLE",
-    help=f"Weights and thresholds: a folder, champion, #ID or URL#ID.  [default: {_DEFAULTS.detector.bundle}]",
-)
-@option(
-    "--risk",
-    group=_DETECT,
-    metavar="NUMBER",
-    help=f"Expected false alarms per 1,000 points of a stream.  [default: {_DEFAULTS.detector.risk}]",
-)
-@option(
-    "--risk-per-day",
-    group=_DETECT,
-    metavar="NUMBER",
-    help="The same per stream and day instead, by the sampling interval of each stream.",
-)
-@option(
-    "--labels", group=_DETECT, type=click.Path(path_type=Path), metavar="FILE", help="Known anomalies, to be judged by."
-)
+@detector_options
+@labels_option
 @option(
     "--feedback",
-    group=_DETECT,
+    group=DETECT,
     metavar="FILE|URL",
     help="Mark events by what `driftline feedback` has kept in a file, or in kafka://host:port/topic.",
 )
 @option(
     "--warm-from",
-    group=_DETECT,
+    group=DETECT,
     multiple=True,
     metavar="HISTORY",
     help="Begin each stream where HISTORY, another source, leaves it; may be repeated. Or a file of `driftline warm`.",
 )
 @option(
     "--swaps",
-    group=_DETECT,
+    group=DETECT,
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="LOG",
     help="With a topic: go over from bundle to bundle where the JSON log of `driftline serve` says that it did.",
 )
-@option("--strict", group=_DETECT, is_flag=True, help="End at the first unusable or late record.")
+@option("--strict", group=DETECT, is_flag=True, help="End at the first unusable or late record.")
 @option(
     "--out",
-    group=_WRITE,
+    group=WRITE,
     type=click.Path(path_type=Path),
     default=Path("driftline-replay"),
     metavar="DIR",
     help="Directory of the outputs.  [default: ./driftline-replay]",
 )
-@option("--json", "as_json", group=_WRITE, is_flag=True, help="Print summary.json, and nothing else, to stdout.")
-@option("--no-report", group=_WRITE, is_flag=True, help="Write no report.html.")
-@option("--resume", group=_WRITE, is_flag=True, help="Go on where the replay in the directory was interrupted.")
-@option("--overwrite", group=_WRITE, is_flag=True, help="Replace the replay in the directory.")
-@option(
-    "--config",
-    "file",
-    group=_RUN,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Configuration in TOML.  [default: ./driftline.toml, if there is one]",
-)
-@option("--speed", group=_RUN, default="max", metavar="max|N", help="N times as fast as it happened.  [default: max]")
+@json_option("summary.json")
+@option("--no-report", group=WRITE, is_flag=True, help="Write no report.html.")
+@option("--resume", group=WRITE, is_flag=True, help="Go on where the replay in the directory was interrupted.")
+@option("--overwrite", group=WRITE, is_flag=True, help="Replace the replay in the directory.")
+@config_option()
+@option("--speed", group=RUN, default="max", metavar="max|N", help="N times as fast as it happened.  [default: max]")
 @option(
     "--micro-batch",
-    group=_RUN,
+    group=RUN,
     metavar="N",
     help=f"Records taken at a time.  [default: {_DEFAULTS.replay.micro_batch:,}; with --speed N: 1]",
 )
-@option("--metrics-port", group=_RUN, type=int, metavar="N", help="Serve Prometheus metrics; 0: any port.")
-@option("--quiet", group=_RUN, is_flag=True, help="Show neither progress nor notices.")
+@option("--metrics-port", group=RUN, type=int, metavar="N", help="Serve Prometheus metrics; 0: any port.")
+@quiet_option
 def command(source: str, **given: Any) -> int:
     """Score recorded streams as if they happened now.
 
@@ -169,17 +134,7 @@ def command(source: str, **given: Any) -> int:
 
 def _overrides(given: dict[str, Any]) -> dict[str, Given]:
     """Options that are keys of the configuration, by dotted key."""
-    keys = {"detector": ("profile", "bundle", "risk", "risk_per_day"), "replay": ("micro_batch",)}
-    options = {
-        f"{section}.{key}": Given(f"--{key.replace('_', '-')}", given[key])
-        for section, names in keys.items()
-        for key in names
-        if given[key] is not None
-    }
-    if given["detector"] is not None:
-        options["detector.kind"] = Given("--detector", given["detector"])
-    if given["detector_option"]:
-        options["detector.options"] = Given("--detector-option", given["detector_option"])
+    options = detector_keys(given) | keys_of(given, {"replay": ("micro_batch",)})
     if given["warm_from"]:
         options["state.warm_from"] = Given("--warm-from", list(given["warm_from"]))
     return options | source_keys(given)

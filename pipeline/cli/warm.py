@@ -6,8 +6,10 @@ from typing import Any
 import click
 
 from pipeline.cli.commands import Command, option
+from pipeline.cli.detector_options import bundle_option, profile_option
+from pipeline.cli.options import DETECT, RUN, config_option, keys_of
 from pipeline.cli.reading import reading_options, source_keys
-from pipeline.config import Config, Given, environment, load_config
+from pipeline.config import Given, environment, load_config
 
 _EXAMPLES = """\
 \b
@@ -21,40 +23,24 @@ Examples:
   driftline replay today.parquet --warm-from fleet.lanes
       The same for a replay, which also takes the history itself.
 """
-_DETECT, _RUN = "How to judge", "How to run"
-_DEFAULTS = Config()
 
 
 @click.command("warm", cls=Command, epilog=_EXAMPLES)
 @click.argument("history", nargs=-1, required=True)
 @reading_options
-@option(
-    "--profile",
-    group=_DETECT,
-    metavar="NAME",
-    help=f"accurate, balanced or dense.  [default: {_DEFAULTS.detector.profile}]",
-)
-@option(
-    "--bundle", group=_DETECT, metavar="DIR", help=f"Weights and thresholds.  [default: {_DEFAULTS.detector.bundle}]"
-)
+@profile_option
+@bundle_option(DETECT)
 @option(
     "--out",
-    group=_RUN,
+    group=RUN,
     type=click.Path(path_type=Path),
     default=Path("driftline.lanes"),
     metavar="FILE",
     help="File to be written.  [default: ./driftline.lanes]",
 )
-@option("--overwrite", group=_RUN, is_flag=True, help="Replace the file.")
-@option(
-    "--config",
-    "file",
-    group=_RUN,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Configuration in TOML.  [default: ./driftline.toml, if there is one]",
-)
-@option("--quiet", group=_RUN, is_flag=True, help="Show no progress.")
+@option("--overwrite", group=RUN, is_flag=True, help="Replace the file.")
+@config_option()
+@option("--quiet", group=RUN, is_flag=True, help="Show no progress.")
 def command(history: tuple[str, ...], file: Path | None, **given: Any) -> int:
     """Put a history through the detector, and keep what it leaves for new streams to begin with.
 
@@ -85,7 +71,4 @@ def command(history: tuple[str, ...], file: Path | None, **given: Any) -> int:
 
 def _overrides(given: dict[str, Any]) -> dict[str, Given]:
     """Options that are keys of the configuration, by dotted key."""
-    options = {
-        f"detector.{key}": Given(f"--{key}", given[key]) for key in ("profile", "bundle") if given[key] is not None
-    }
-    return options | source_keys(given)
+    return keys_of(given, {"detector": ("profile", "bundle")}) | source_keys(given)

@@ -6,6 +6,8 @@ from typing import Any
 import click
 
 from pipeline.cli.commands import Command, option
+from pipeline.cli.options import DETECT, RUN, config_option, json_option, keys_of, labels_option, quiet_option
+from pipeline.cli.reading import reading_options, source_keys
 from pipeline.config import Config, Given, environment, load_config
 
 _EXAMPLES = """\
@@ -20,57 +22,40 @@ Examples:
   driftline gate bundles/mine plant.parquet --key-field sensor --champion shipped --json
       Against another bundle than the champion.
 """
-_READ, _JUDGE, _PROMOTE, _RUN = "What to read", "How to judge", "What to do", "How to run"
+_PROMOTE = "What to do"
 _GATE = Config().gate.model_dump(mode="json")
 
 
 @click.command("gate", cls=Command, epilog=_EXAMPLES)
 @click.argument("challenger")
 @click.argument("history", nargs=-1, required=True)
-@option("--time-field", group=_READ, metavar="NAME", help="Column of event times.  [default: found out]")
-@option(
-    "--value-fields",
-    group=_READ,
-    multiple=True,
-    metavar="NAMES",
-    help="Columns of numbers, separated by commas; may be repeated.  [default: all]",
-)
-@option(
-    "--key-field", group=_READ, metavar="NAME", help="Column that tells streams apart.  [default: each file is one]"
-)
-@option(
-    "--time-unit", group=_READ, metavar="UNIT", help="auto, iso, or epoch numbers in s, ms, us or ns.  [default: auto]"
-)
-@option("--from", "from_", group=_READ, metavar="TIME", help="First event time: ISO 8601 (UTC) or epoch number.")
-@option("--to", group=_READ, metavar="TIME", help="Event time to stop before.")
+@reading_options
 @option(
     "--champion",
-    group=_JUDGE,
+    group=DETECT,
     metavar="BUNDLE",
     help="What it has to be better than.  [default: the champion of the registry; shipped, where there is none]",
 )
 @option(
     "--held-out",
-    group=_JUDGE,
+    group=DETECT,
     metavar="SHARE|TIME",
     help=f"Newest part of the history to judge on, such as 20% of the records, or 7d.  [default: {_GATE['held_out']}]",
 )
 @option(
     "--margin",
-    group=_JUDGE,
+    group=DETECT,
     metavar="NUMBER",
     help=f"Nats per point that it has to forecast better; 0.01 is about one per cent.  [default: {_GATE['margin']}]",
 )
-@option(
-    "--labels", group=_JUDGE, type=click.Path(path_type=Path), metavar="FILE", help="Known anomalies, to be judged by."
-)
+@labels_option
 @option(
     "--feedback",
-    group=_JUDGE,
+    group=DETECT,
     metavar="FILE|URL",
     help="What was said by `driftline feedback`: a file, kafka://host:port/topic, or none.  [default: feedback.topic]",
 )
-@option("--profile", group=_JUDGE, metavar="NAME", help="accurate, balanced or dense.  [default: as configured]")
+@option("--profile", group=DETECT, metavar="NAME", help="accurate, balanced or dense.  [default: as configured]")
 @option("--promote", group=_PROMOTE, is_flag=True, help="If it passes, publish it and make it the champion.")
 @option("--registry", group=_PROMOTE, metavar="URL", help="Folder or URL of the registry.  [default: models.registry]")
 @option(
@@ -79,22 +64,15 @@ _GATE = Config().gate.model_dump(mode="json")
 @option("--by", group=_PROMOTE, metavar="NAME", help="Who does it.  [default: USER@HOST]")
 @option(
     "--out",
-    group=_RUN,
+    group=RUN,
     type=click.Path(path_type=Path),
     default=Path("driftline-gate"),
     metavar="DIR",
     help="Directory of gate.html and gate.json, written over each time.  [default: ./driftline-gate]",
 )
-@option("--json", "as_json", group=_RUN, is_flag=True, help="Print gate.json, and nothing else, to stdout.")
-@option(
-    "--config",
-    "file",
-    group=_RUN,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Configuration in TOML.  [default: ./driftline.toml, if there is one]",
-)
-@option("--quiet", group=_RUN, is_flag=True, help="Show neither progress nor notices.")
+@json_option("gate.json", RUN)
+@config_option()
+@quiet_option
 def command(challenger: str, history: tuple[str, ...], **given: Any) -> int:
     """Judge a bundle against the champion, and promote it only if it is better.
 
@@ -138,18 +116,5 @@ def command(challenger: str, history: tuple[str, ...], **given: Any) -> int:
 
 def _overrides(given: dict[str, Any]) -> dict[str, Given]:
     """Options that are keys of the configuration, by dotted key."""
-    keys = {
-        "detector": ("profile",),
-        "source": ("time_field", "key_field", "time_unit"),
-        "gate": ("held_out", "margin"),
-        "models": ("registry",),
-    }
-    options = {
-        f"{section}.{key}": Given(f"--{key.replace('_', '-')}", given[key])
-        for section, names in keys.items()
-        for key in names
-        if given[key] is not None
-    }
-    if given["value_fields"]:
-        options["source.value_fields"] = Given("--value-fields", ",".join(given["value_fields"]))
-    return options
+    keys = {"detector": ("profile",), "gate": ("held_out", "margin"), "models": ("registry",)}
+    return keys_of(given, keys) | source_keys(given)

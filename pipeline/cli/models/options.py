@@ -3,14 +3,11 @@
 import os
 import platform
 import pwd
-from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import click
-
-from pipeline.cli.commands import option
+from pipeline.cli.commands import option, together
+from pipeline.cli.options import config_option, json_option
 
 if TYPE_CHECKING:
     from pipeline.adapters.bundles import Bundle
@@ -18,43 +15,25 @@ if TYPE_CHECKING:
     from pipeline.adapters.bundles.registry import Registry
     from pipeline.config import Config
 
-F = TypeVar("F", bound=Callable[..., Any])
 _WHERE, _WHO, _RUN = "Registry", "For the history", "Run"
-_READING = (
+reading_options = together(
     option(
         "--registry",
         group=_WHERE,
         metavar="URL",
         help="Its folder or URL.  [default: models.registry of the configuration, driftline-models]",
     ),
-    option(
-        "--config",
-        "file",
-        group=_WHERE,
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Configuration in TOML.  [default: ./driftline.toml, if there is one]",
-    ),
-    option("--json", "as_json", group=_RUN, is_flag=True, help="Print JSON, and nothing else, to stdout."),
+    config_option(_WHERE),
+    json_option("JSON", _RUN),
 )
-_ACTING = (
+"""Decorates a command with the options of all that reads a registry."""
+
+acting_options = together(
     option("--reason", group=_WHO, default="", metavar="TEXT", help="Why; it is kept with what is done."),
     option("--by", group=_WHO, metavar="NAME", help="Who does it.  [default: USER@HOST]"),
+    reading_options,
 )
-
-
-def reading_options(command: F) -> F:
-    """Decorates a command with the options of all that reads a registry."""
-    for decorate in reversed(_READING):
-        command = decorate(command)
-    return command
-
-
-def acting_options(command: F) -> F:
-    """Decorates a command with the options of all that changes a registry."""
-    for decorate in reversed((*_ACTING, *_READING)):
-        command = decorate(command)
-    return command
+"""Decorates a command with the options of all that changes a registry."""
 
 
 def config_of(given: dict[str, Any]) -> "Config":

@@ -8,8 +8,10 @@ from typing import Any
 import click
 
 from pipeline.cli.commands import Command, option
+from pipeline.cli.detector_options import bundle_option
+from pipeline.cli.options import WRITE, config_option, jobs_option, json_option, quiet_option
 from pipeline.cli.reading import READ, reading_options
-from pipeline.config import Config, environment, load_config
+from pipeline.config import environment, load_config
 from pipeline.errors import ConfigError
 
 _EXAMPLES = """\
@@ -27,8 +29,6 @@ Examples:
       Everything but the profile, which is held.
 """
 _WANT, _SEARCH = "What is wanted", "What to search"
-_WRITE, _RUN = "What to write", "How to run"
-_DEFAULTS = Config()
 
 
 @click.command("tune", cls=Command, epilog=_EXAMPLES)
@@ -91,9 +91,7 @@ _DEFAULTS = Config()
     help="A setting to hold, such as profile=dense or episodes.warm_up=300; may be repeated.",
 )
 @option("--profile", group=_SEARCH, metavar="NAME", help="The same as --fix profile=NAME.")
-@option(
-    "--bundle", group=_SEARCH, metavar="DIR", help=f"Weights and thresholds.  [default: {_DEFAULTS.detector.bundle}]"
-)
+@bundle_option(_SEARCH)
 @option(
     "--trials",
     group=_SEARCH,
@@ -121,27 +119,18 @@ _DEFAULTS = Config()
 )
 @option(
     "--out",
-    group=_WRITE,
+    group=WRITE,
     type=click.Path(path_type=Path),
     default=Path("driftline-tune"),
     metavar="DIR",
     help="Directory of the search; the same again goes on.  [default: ./driftline-tune]",
 )
-@option("--overwrite", group=_WRITE, is_flag=True, help="Begin the search in the directory afresh.")
-@option("--force", group=_WRITE, is_flag=True, help="Replace a driftline.toml in the directory that was edited.")
-@option("--json", "as_json", group=_WRITE, is_flag=True, help="Print tuning.json, and nothing else, to stdout.")
-@option(
-    "--config",
-    "file",
-    group=_RUN,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Configuration in TOML, to begin with and to compare with.  [default: ./driftline.toml, if there is one]",
-)
-@option(
-    "--jobs", group=_RUN, type=click.IntRange(min=1), metavar="N", help="Scoring processes.  [default: one per CPU]"
-)
-@option("--quiet", group=_RUN, is_flag=True, help="Show neither progress nor notices.")
+@option("--overwrite", group=WRITE, is_flag=True, help="Begin the search in the directory afresh.")
+@option("--force", group=WRITE, is_flag=True, help="Replace a driftline.toml in the directory that was edited.")
+@json_option("tuning.json")
+@config_option(purpose=", to begin with and to compare with")
+@jobs_option
+@quiet_option
 def command(history: str, **given: Any) -> int:
     """Search the settings that suit your own history, and see on held-out history whether they do.
 
