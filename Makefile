@@ -23,7 +23,7 @@ TORCH := $(DONE)/torch-$(call fingerprint,pyproject.toml requirements/test.txt)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check format bench chaos drifting soak broker manifests screenshots prometheus dashboards lock clean distclean browser kafka
+.PHONY: help demo test check format bench gpu chaos drifting soak broker manifests screenshots prometheus dashboards lock clean distclean browser kafka
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -44,8 +44,12 @@ format: $(TOOLS) ## format, and fix what can be fixed without thought
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) kafka ## measure speed and detection beside peers (BENCH="engine decoding service ablation segments calibration fields joint training poisoned metrics structures latency")
+bench: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) kafka ## measure speed and detection beside peers (BENCH="engine decoding service ablation segments calibration fields joint training poisoned metrics structures latency prior")
 	$(BIN)/python -m tests.benchmarks $(BENCH)
+
+gpu: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) ## test and measure training on the CUDA device of this machine
+	DRIFTLINE_REQUIRE=cuda $(BIN)/python -m pytest -m cuda $(PYTEST_ARGS)
+	$(BIN)/python -m tests.benchmarks training prior
 
 KILLS ?= 20
 SEED ?= 1

@@ -95,7 +95,7 @@ def pretrain(
     seed = config.training.seed
     held_out = Corpus(seed, VALIDATION_PART, config.validation_series, config.length).block(0)
     validation = validation_examples(*_as_seen(held_out), config.training.horizons)
-    streams = _Streams(config)
+    streams = Streams(config)
     start = clock()
     limit = config.time_limit_s
     decisive = asdict(config) | {"training": config.training.to_dict()}
@@ -132,8 +132,12 @@ def _as_seen(streams: SyntheticStreams) -> tuple[Any, Any, Any, Any]:
     return streams.values, *series_inputs(streams.values, streams.time_us, PROFILES[PROFILE])
 
 
-class _Streams:
-    """The series of each step, and a hash of the blocks of streams that they are of."""
+class Streams:
+    """The series of each step, and a hash of the blocks of streams that they are of.
+
+    Args:
+        config: of the training; its makers keep ahead.
+    """
 
     def __init__(self, config: PretrainConfig) -> None:
         self._config = config

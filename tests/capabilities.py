@@ -51,6 +51,15 @@ def _lacking_torch() -> str:
     return "" if importlib.util.find_spec("torch") else "found no torch; expected the `train` extra"
 
 
+def lacking_cuda() -> str:
+    """See `LACKING`."""
+    if told := _lacking_torch():
+        return told
+    import torch
+
+    return "" if torch.cuda.is_available() else "found no CUDA device; expected one, and torch built for it"
+
+
 def _lacking_kafka() -> str:
     from tests.kafka_broker import lacking
 
@@ -64,6 +73,7 @@ def _lacking_s3() -> str:
 
 LACKING: dict[str, Callable[[], str]] = {
     "browser": _lacking_browser,
+    "cuda": lacking_cuda,
     "kafka": _lacking_kafka,
     "prometheus": _lacking_prometheus,
     "s3": _lacking_s3,

@@ -9,8 +9,9 @@ import torch
 
 from detectors.training.config import LearningCurve, StepReport, Trained, TrainingConfig
 from detectors.training.devices import is_fast
-from detectors.training.loop import Hooks, judge_forecasts, train
+from detectors.training.loop import Hooks, train
 from detectors.training.ranks import Ranks, join
+from detectors.training.result import judge_forecasts
 from detectors.training.staging import ExcerptSource, Source, StreamSource
 from detectors.training.state import TrainingState
 

@@ -1,11 +1,13 @@
 """What a device can do: which to train on, in which precision, and how much fits into its memory."""
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from detectors.training.config import PRECISIONS
+from detectors.training.fused import is_fusable
 from detectors.training.model import Forecaster
 from detectors.training.ranks import Ranks
 
@@ -17,7 +19,10 @@ MEMORY_SHARE = 0.6
 SAMPLE = 8
 """Series that are tried on a device before the first step."""
 LEAST_AGREEMENT = 0.99
-"""Cosine between the gradients of two precisions from which the lower one will do."""
+"""Cosine between gradients of each weight from which a lower precision, or faster kernels, will do."""
+_OUT_OF_MEMORY = (
+    "can't allocate memory", "CUDA error: out of memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED",
+)  # fmt: skip
 
 
 def pick_device(name: str) -> torch.device:
@@ -26,10 +31,24 @@ def pick_device(name: str) -> torch.device:
     Raises:
         ValueError: it is not here.
     """
-    usable = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")  # by which torch says why there is none, such as a driver that is too old
+        usable = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     if name not in {"auto", *usable}:
-        raise ValueError(f"found device {name!r}; expected 'auto' or one that is here: {', '.join(usable)}")
+        raise ValueError(
+            f"found device {name!r}; expected 'auto' or one that is here: {', '.join(usable)}"
+            + (f" ({_why_no_cuda([str(each.message) for each in told])})" if name == "cuda" else "")
+        )
     return torch.device(usable[-1] if name == "auto" else name)
+
+
+def _why_no_cuda(told: list[str]) -> str:
+    """What keeps torch from a CUDA device, of what it told."""
+    if torch.version.cuda is None:
+        return f"torch {torch.__version__} is built without CUDA: install a build that has it"
+    if told:
+        return " ".join(told[0].split()).rstrip(".")
+    return "torch sees no CUDA device: look at nvidia-smi and CUDA_VISIBLE_DEVICES"
 
 
 def is_fast(name: str) -> bool:
@@ -38,8 +57,8 @@ def is_fast(name: str) -> bool:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether a device, or the machine, had too little memory; of the latter torch tells in words alone."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Whether a device, its libraries or the machine had too little memory; of the latter two torch tells in words."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 class Pieces:
@@ -101,6 +120,36 @@ def choose_batch(model: Forecaster, inputs: Tensor, targets: Tensor, most: int) 
     return fitting_batch(free, each, most)
 
 
+def choose_kernels(model: Forecaster, inputs: Tensor, targets: Tensor) -> tuple[bool, str]:
+    """Whether the layers go through the kernels of `detectors.training.fused`, and what to tell of it.
+
+    They are asked for gradients first, so that a device on which they do not run, or not well, has cuDNN's.
+
+    Args:
+        model: whose gradients are cleared.
+        inputs, targets: a few series on the device.
+    """
+    if not is_fusable(model.cells):
+        return False, ""
+    expected = _gradient(model, inputs, targets)
+    model.is_fused = True
+    try:
+        found = _gradient(model, inputs, targets)
+        with torch.no_grad():
+            model(inputs, targets)  # is compiled by itself
+    except Exception as error:  # what Triton, its compiler and the linker raise has no class in common
+        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+            raise
+        why = (str(error).splitlines() or [""])[0]
+        return False, f"fused kernels do not run here ({type(error).__name__}: {why}): training with those of cuDNN"
+    finally:
+        model.is_fused = False
+        model.zero_grad()
+    if not (agreement := _agreement(found, expected)) >= LEAST_AGREEMENT:
+        return False, f"gradients of fused kernels agree by {agreement:.4f} with cuDNN's: training with those of cuDNN"
+    return True, ""
+
+
 def choose_precision(name: str, model: Forecaster, inputs: Tensor, targets: Tensor) -> tuple[bool, str]:
     """Whether the LSTM computes in bfloat16, and what to tell of it.
 
@@ -127,8 +176,7 @@ def choose_precision(name: str, model: Forecaster, inputs: Tensor, targets: Tens
     finally:
         model.is_mixed = False
         model.zero_grad()
-    agreement = float(torch.nn.functional.cosine_similarity(found, expected, dim=0).item())
-    if not agreement >= LEAST_AGREEMENT:
+    if not (agreement := _agreement(found, expected)) >= LEAST_AGREEMENT:
         return False, f"gradients in bfloat16 agree by {agreement:.4f} with those of float32: training in float32"
     return True, ""
 
@@ -140,9 +188,21 @@ def agree_on_batch(batch: int, ranks: Ranks, device: torch.device) -> int:
     return ranks.count * int(ranks.follow(torch.tensor([batch], device=device)).item())
 
 
-def _gradient(model: Forecaster, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Of the mean loss, by all weights in a row."""
+def _agreement(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
+    """Least cosine between the gradients of a weight; NaN where one is no number.
+
+    Of all weights together the cosine would be that of the head's, beside which those of the layers are small.
+    """
+    cosines = [
+        torch.where(one.any() | other.any(), torch.nn.functional.cosine_similarity(one, other, dim=0), 1.0)
+        for one, other in zip(found, expected, strict=True)
+    ]
+    return float(torch.stack(cosines).min().item())
+
+
+def _gradient(model: Forecaster, inputs: Tensor, targets: Tensor) -> list[Tensor]:
+    """Of the mean loss, by each weight in a row."""
     model.zero_grad()
     loss = model(inputs, targets).sum() / model.count(targets).clamp(min=1)
     loss.backward()
-    return torch.cat([weight.grad.flatten() for weight in model.parameters() if weight.grad is not None])
+    return [weight.grad.flatten() for weight in model.parameters() if weight.grad is not None]

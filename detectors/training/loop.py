@@ -10,7 +10,14 @@ import torch
 from detectors.examples import Examples
 from detectors.network import Network
 from detectors.training.config import LearningCurve, StepReport, Trained, TrainingConfig
-from detectors.training.devices import SAMPLE, Pieces, agree_on_batch, choose_batch, choose_precision, pick_device
+from detectors.training.devices import (
+    SAMPLE,
+    agree_on_batch,
+    choose_batch,
+    choose_kernels,
+    choose_precision,
+    pick_device,
+)
 from detectors.training.model import import_network, new_model
 from detectors.training.ranks import Ranks, join, leave
 from detectors.training.result import result_of
@@ -90,21 +97,6 @@ def train(
         leave()
 
 
-def judge_forecasts(network: Network, examples: Examples) -> dict[int, float]:
-    """Mean loss of a network by horizon, over the targets of examples that are there; on the CPU."""
-    config = TrainingConfig(
-        layers=network.layers, hidden=network.hidden, horizons=network.horizons, fields=network.fields,
-        structure=network.structure,
-    )  # fmt: skip
-    model = new_model(config, network.inputs)
-    import_network(config, model, network)
-    validation = send(examples, torch.device("cpu"))
-    curve = LearningCurve()
-    return result_of(
-        config, model, validation, Pieces(), curve=curve, best_step=0, batch=0, processes=1
-    ).loss_by_horizon
-
-
 class _Training:
     """One call of `train`."""
 
@@ -147,6 +139,7 @@ class _Training:
                 f"found process {self._ranks.rank} at step {state.step} and others elsewhere; expected all to go on "
                 "from one file: keep it where all of them see it"
             )
+        self._try_kernels()
         self._run.restore(state)
         self._passed = self._agreed = state.time_fraction
         return state
@@ -173,9 +166,7 @@ class _Training:
 
     def _settle(self) -> tuple[int, bool]:
         """Series per step, and whether the LSTM computes in bfloat16; tried on a few series where need be."""
-        model, source = self._run.model, self._source
-        needs_sample = self._device.type == "cuda" or self._config.precision != "auto"
-        sample = source.sample(SAMPLE, self._device) if needs_sample else self.validation
+        model, source, sample = self._run.model, self._source, self._try_kernels()
         model.is_mixed, told = choose_precision(self._config.precision, model, *sample)
         if told:
             self._hooks.note(told)
@@ -183,6 +174,18 @@ class _Training:
             return source.batch, model.is_mixed
         found = choose_batch(model, *sample, source.most)
         return agree_on_batch(found, self._ranks, self._device), model.is_mixed
+
+    def _try_kernels(self) -> Batch:
+        """Have the model take what runs on the device; the series that it was tried on, a few of them where need be."""
+        is_on_cuda = self._device.type == "cuda"
+        if not is_on_cuda and self._config.precision == "auto":
+            return self.validation
+        sample = self._source.sample(SAMPLE, self._device)
+        if is_on_cuda:
+            self._run.model.is_fused, told = choose_kernels(self._run.model, *sample)
+            if told:
+                self._hooks.note(told)
+        return sample
 
     def _advance(self, state: TrainingState, batches: Iterator[Batch]) -> TrainingState:
         """The state behind the next validation."""

@@ -1,6 +1,7 @@
 """The forecaster as torch trains it: the network of `detectors.network`, and the loss of what it forecasts."""
 
 import math
+import warnings
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from detectors.network import FIELD_INPUTS, LEAST_NU, LOG_SIGMA_RANGE, LOG_SIGMA_SHIFT, Network
 from detectors.training.cells import State, new_cells
 from detectors.training.config import TrainingConfig
+from detectors.training.fused import run_fused
 
 LOSS_CAP = 20.0
 
@@ -21,16 +23,18 @@ class Forecaster(nn.Module):
 
     Attributes:
         is_mixed: whether the recurrent layers compute in bfloat16.
+        is_fused: whether they go through the kernels of `detectors.training.fused`.
     """
 
     def __init__(self, config: TrainingConfig, inputs: int) -> None:
         super().__init__()
-        self.is_mixed = False
+        self.is_mixed = self.is_fused = False
         self._horizons = len(config.horizons)
         self._context = config.context
         self._attention = config.structure.attention
         fields = len(config.fields) or 1
-        self._levels = list(range(0, fields * FIELD_INPUTS, FIELD_INPUTS))  # inputs that are the fields' own values
+        self._levels = slice(0, fields * FIELD_INPUTS, FIELD_INPUTS)  # inputs that are the fields' own values
+        self._is_joint = fields > 1
         recalled = config.hidden if self._attention else 0
         self.head = nn.Linear(config.hidden + inputs + recalled, 3 * self._horizons * fields)
         with torch.no_grad():
@@ -42,7 +46,7 @@ class Forecaster(nn.Module):
 
     def level(self, inputs: Tensor) -> Tensor:
         """The value that each target will be a later one of; (series, steps, 1) where all are of one field."""
-        if len(self._levels) == 1:
+        if not self._is_joint:
             return inputs[..., :1]
         return inputs[..., self._levels].repeat_interleave(self._horizons, -1)
 
@@ -93,12 +97,18 @@ class Forecaster(nn.Module):
         return torch.tanh(self.convolution(padded)).transpose(1, 2)
 
     def _recur(self, inputs: Tensor, state: State | None) -> tuple[Tensor, State]:
+        if self.is_fused and isinstance(self.cells, nn.LSTM) and not isinstance(state, Tensor):
+            hidden, state = run_fused(self.cells, inputs.to(torch.bfloat16) if self.is_mixed else inputs, state)
+            return hidden.float(), state
         if not self.is_mixed:
             found: tuple[Tensor, State] = self.cells(inputs, state)
             return found
         # cast by hand, since autocast runs cuDNN's LSTM in float16 whatever it is asked for, where gradients vanish
         weights = {name: weight.to(torch.bfloat16) for name, weight in self.cells.named_parameters()}
-        hidden, state = torch.func.functional_call(self.cells, weights, (inputs.to(torch.bfloat16), state))
+        with warnings.catch_warnings():
+            # that copies of weights do not lie in a row for cuDNN, which puts them there: they are few
+            warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
+            hidden, state = torch.func.functional_call(self.cells, weights, (inputs.to(torch.bfloat16), state))
         return hidden.float(), state
 
 

@@ -17,10 +17,12 @@ class Ranks:
     Attributes:
         rank: of this process, from 0; the first leads: it judges, reports and writes.
         count: of processes.
+        met: whether `torchrun` started them, be it one alone.
     """
 
     rank: int = 0
     count: int = 1
+    met: bool = False
 
     @property
     def leads(self) -> bool:
@@ -34,13 +36,13 @@ class Ranks:
 
     def add_up(self, values: Tensor) -> Tensor:
         """The sum over processes, in place."""
-        if self.count > 1:
+        if self.met:
             distributed.all_reduce(values)
         return values
 
     def follow(self, values: Tensor) -> Tensor:
         """What the first process has, in place."""
-        if self.count > 1:
+        if self.met:
             distributed.broadcast(values, 0)
         return values
 
@@ -57,8 +59,8 @@ def join(device: str) -> Ranks:
     if not (distributed.is_available() and distributed.is_torchelastic_launched()):
         return Ranks()
     if not distributed.is_initialized():
-        on_cuda = device != "cpu" and torch.cuda.is_available()
-        if on_cuda:
+        own = None
+        if device != "cpu" and torch.cuda.is_available():
             place, devices = distributed.get_node_local_rank(), torch.cuda.device_count()
             if place >= devices:
                 raise ValueError(
@@ -66,8 +68,9 @@ def join(device: str) -> Ranks:
                     "each: lower --nproc-per-node"
                 )
             torch.cuda.set_device(place)
-        distributed.init_process_group("nccl" if on_cuda else "gloo", timeout=PATIENCE)
-    return Ranks(distributed.get_rank(), distributed.get_world_size())
+            own = torch.device("cuda", place)
+        distributed.init_process_group("nccl" if own else "gloo", timeout=PATIENCE, device_id=own)
+    return Ranks(distributed.get_rank(), distributed.get_world_size(), met=True)
 
 
 def leave() -> None:

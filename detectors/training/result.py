@@ -3,9 +3,12 @@
 import torch
 from torch import Tensor
 
+from detectors.examples import Examples
+from detectors.network import Network
 from detectors.training.config import LearningCurve, Trained, TrainingConfig
 from detectors.training.devices import Pieces
-from detectors.training.model import Forecaster, export_network
+from detectors.training.model import Forecaster, export_network, import_network, new_model
+from detectors.training.staging import send
 
 
 def result_of(
@@ -62,6 +65,21 @@ def result_of(
         processes=processes,
         torch_version=str(torch.__version__),
     )
+
+
+def judge_forecasts(network: Network, examples: Examples) -> dict[int, float]:
+    """Mean loss of a network by horizon, over the targets of examples that are there; on the CPU."""
+    config = TrainingConfig(
+        layers=network.layers, hidden=network.hidden, horizons=network.horizons, fields=network.fields,
+        structure=network.structure,
+    )  # fmt: skip
+    model = new_model(config, network.inputs)
+    import_network(config, model, network)
+    validation = send(examples, torch.device("cpu"))
+    curve = LearningCurve()
+    return result_of(
+        config, model, validation, Pieces(), curve=curve, best_step=0, batch=0, processes=1
+    ).loss_by_horizon
 
 
 def _total(values: Tensor) -> Tensor:

@@ -30,7 +30,8 @@ class Run:
 
     def __init__(self, config: TrainingConfig, model: Forecaster, ranks: Ranks) -> None:
         self.model = model
-        self.optimiser = torch.optim.Adam(model.parameters(), config.peak_rate)
+        is_on_cuda = next(model.parameters()).is_cuda
+        self.optimiser = torch.optim.Adam(model.parameters(), config.peak_rate, fused=is_on_cuda or None)
         self.pieces = Pieces()
         self._ranks = ranks
 
@@ -55,7 +56,7 @@ class Run:
             losses.append(loss.detach())
 
         self.pieces.each(len(inputs), work, begin)
-        if self._ranks.count > 1:
+        if self._ranks.met:
             self._add_up_gradients()
         nn.utils.clip_grad_norm_(self.model.parameters(), LARGEST_GRADIENT)
         self.optimiser.step()

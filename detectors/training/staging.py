@@ -142,4 +142,5 @@ def send_array(array: NDArray[np.generic], device: torch.device) -> Tensor:
 def _arrive(values: Tensor, device: torch.device) -> Tensor:
     if values.device.type == device.type:
         return values
-    return values.pin_memory().to(device, non_blocking=True)
+    pinned = values.pin_memory() if device.type == "cuda" else values
+    return pinned.to(device, non_blocking=True)

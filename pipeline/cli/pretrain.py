@@ -1,6 +1,5 @@
 """`driftline pretrain`."""
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -230,10 +229,11 @@ def _config(given: dict[str, Any]) -> "PretrainConfig":
 def _makers(asked: int | None, device: str) -> int:
     """Threads that make streams: on a CPU the training needs the cores itself, and streams are made in a moment."""
     from detectors.training import is_fast
+    from pipeline.cli.cpus import usable_cpus
 
     if asked is not None:
         return asked
-    return max((os.cpu_count() or 2) - 1, 1) if is_fast(device) else 0
+    return max(usable_cpus() - 1, 1) if is_fast(device) else 0
 
 
 def train_on_screen(run: "Callable[[Callable[[StepReport], None]], R]", steps: int, screen: "Screen") -> "R":

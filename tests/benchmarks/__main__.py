@@ -22,6 +22,7 @@ from tests.benchmarks import (
     live,
     metrics,
     poisoned,
+    prior,
     segments,
     service,
     structures,
@@ -144,7 +145,7 @@ def _joint_tables(figures: dict[str, Any]) -> list[Table]:
 
 def _training_tables(figures: dict[str, Any]) -> list[Table]:
     columns = (
-        "device", "batch", "windows/s", "time-steps/s", "copies, GB/s", "share", "products, GFLOP/s", "share",
+        "device", "batch", "GB", "windows/s", "time-steps/s", "copies, GB/s", "share", "products, GFLOP/s", "share",
     )  # fmt: skip
     beside = "" if figures["gpu"] else "; no CUDA device is here to compare"
     table = Table(*columns, title=f"Training on excerpts of 512 and 256 steps, 64 cells{beside}")
@@ -154,6 +155,13 @@ def _training_tables(figures: dict[str, Any]) -> list[Table]:
     for row in training.making_rows(figures):
         making.add_row(*row)
     return [table, making]
+
+
+def _prior_tables(figures: dict[str, Any]) -> list[Table]:
+    table = Table("measure", "found", "expected", title="The shipped prior, pre-trained anew")
+    for row in prior.rows(figures):
+        table.add_row(*row)
+    return [table]
 
 
 def _poisoned_tables(figures: dict[str, Any]) -> list[Table]:
@@ -209,7 +217,7 @@ def _latency_tables(figures: dict[str, Any]) -> list[Table]:
 BENCHMARKS: dict[str, Any] = {
     "engine": engine, "decoding": decoding, "service": service, "ablation": ablation, "segments": segments,
     "calibration": calibration, "cold_start": cold_start, "fields": fields, "joint": joint,
-    "training": training, "poisoned": poisoned, "live": live, "metrics": metrics,
+    "training": training, "prior": prior, "poisoned": poisoned, "live": live, "metrics": metrics,
     "structures": structures,
     "latency": latency,
 }  # fmt: skip
@@ -224,6 +232,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "fields": _fields_tables,
     "joint": _joint_tables,
     "training": _training_tables,
+    "prior": _prior_tables,
     "poisoned": _poisoned_tables,
     "live": _live_tables,
     "metrics": _metrics_tables,

@@ -22,14 +22,17 @@ from detectors.layout import PROFILES
 from detectors.network import HORIZONS
 from detectors.synthetic import Corpus
 from detectors.training import ExcerptSource, Ranks, TrainingConfig
-from detectors.training.devices import CPU_BATCH, SAMPLE, choose_batch
+from detectors.training.devices import CPU_BATCH, SAMPLE, choose_batch, choose_kernels
 from detectors.training.model import new_model
 from detectors.training.run import Run
+from pipeline.cli.cpus import usable_cpus
 from pipeline.cli.train import CONTEXT, TUNING_RATE
+from pipeline.pretrain import BLOCK_BATCHES, PretrainConfig, Streams
 
 LENGTH, HIDDEN = 256, 64
-SERIES, POINTS = 64, 2000
-STEPS, ROUNDS = 4, 3
+SERIES, POINTS = 1024, 2000
+"""So many that as many excerpts as a device has room for lie apart."""
+STEPS, ROUNDS = {"cpu": 4, "cuda": 20}, 3
 KEEPS_UP = 200
 """How many times as fast as a core trains series have to be made, to keep up with a GPU."""
 
@@ -39,37 +42,45 @@ def run() -> dict[str, Any]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        devices = {"cpu, one core": _measure(torch.device("cpu"), "float32")}
+        history = _history()
+        devices = {"cpu, one core": _measure(torch.device("cpu"), "float32", history, cudnn=False)}
         if torch.cuda.is_available():
-            for precision in ("float32", "bfloat16"):
-                devices[f"{torch.cuda.get_device_name()}, {precision}"] = _measure(torch.device("cuda"), precision)
+            for precision, cudnn in (("bfloat16", True), ("float32", False), ("bfloat16", False)):
+                name = f"{torch.cuda.get_device_name()}, {precision}{', cuDNN' if cudnn else ''}"
+                devices[name] = _measure(torch.device("cuda"), precision, history, cudnn=cudnn)
         return {"devices": devices, "gpu": torch.cuda.is_available(), "making": _making(), "threads": 1}
     finally:
         torch.set_num_threads(threads)
 
 
-def _measure(device: torch.device, precision: str) -> dict[str, Any]:
-    """Medians of rounds in which ceilings and training take turns."""
+def _measure(device: torch.device, precision: str, history: Excerpts, *, cudnn: bool) -> dict[str, Any]:
+    """Medians of rounds in which ceilings and training take turns; on CUDA by fused kernels, unless those of cuDNN."""
     config = TrainingConfig(hidden=HIDDEN, context=CONTEXT, device=device.type)
     model = new_model(config, INPUTS).to(device)
-    source = ExcerptSource(_history(), 7, None)
+    source, told = ExcerptSource(history, 7, None), ""
+    if device.type == "cuda" and not cudnn:
+        model.is_fused, told = choose_kernels(model, *source.sample(SAMPLE, device))
     batch = choose_batch(model, *source.sample(SAMPLE, device), source.most) if device.type == "cuda" else CPU_BATCH
     model.is_mixed = precision == "bfloat16"
     run = Run(config, model, Ranks())
     batches = source.open(1, batch, device, Ranks())
 
     def steps() -> None:
-        for _ in range(STEPS):
+        for _ in range(STEPS[device.type]):
             run.step(*next(batches), TUNING_RATE)
 
     steps()  # kernels are chosen and memory is allocated
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     rounds = [
-        (_seconds(steps, device) / STEPS, _copy_rate(device), _product_rate(device, dtype)) for _ in range(ROUNDS)
+        (_seconds(steps, device) / STEPS[device.type], _copy_rate(device), _product_rate(device, dtype))
+        for _ in range(ROUNDS)
     ]
     seconds, copies, products = (median(values) for values in zip(*rounds, strict=True))
     return {
         "batch": batch,
+        "piece": run.pieces.size or batch,
+        "told": told,
+        "peak_gb": torch.cuda.max_memory_allocated() / 1e9 if device.type == "cuda" else None,
         "windows_per_s": batch / seconds,
         "time_steps_per_s": batch * (CONTEXT + LENGTH) / seconds,
         "copy_ceiling_gb_per_s": copies / 1e9,
@@ -167,7 +178,10 @@ def _making() -> dict[str, Any]:
     ]
     seconds = {name: median(each[name] for each in rounds) for name in rounds[0]}
     made = 1 / sum(seconds[name] for name in parts)
+    makers = max(usable_cpus() - 1, 1)
     return {
+        "makers": makers,
+        "made_by_makers_per_s": _made_together(makers),
         "series_per_s": {name: 1 / each for name, each in seconds.items()},
         "all_parts_per_s": made,
         "times_the_training": made * seconds["training"],
@@ -175,11 +189,24 @@ def _making() -> dict[str, Any]:
     }
 
 
+def _made_together(makers: int) -> float:
+    """Series per second of so many threads, by the clock, as `driftline pretrain` has them made."""
+    config = PretrainConfig(TrainingConfig(device="cpu"), makers=makers)
+    batches = Streams(config).batches(1)
+    for _ in range((makers + 1) * BLOCK_BATCHES):  # those that are begun at once
+        next(batches)
+    began, count = time.perf_counter(), 3 * makers * BLOCK_BATCHES
+    for _ in range(count):
+        next(batches)
+    return count * config.batch / (time.perf_counter() - began)
+
+
 def rows(figures: dict[str, Any]) -> list[list[str]]:
     """Of the table of devices."""
     return [
         [
-            name, f"{of['batch']}", f"{of['windows_per_s']:,.0f}", f"{of['time_steps_per_s']:,.0f}",
+            name, f"{of['batch']}", f"{of['peak_gb']:.1f}" if of["peak_gb"] else "",
+            f"{of['windows_per_s']:,.0f}", f"{of['time_steps_per_s']:,.0f}",
             f"{of['copy_ceiling_gb_per_s']:,.1f}", f"{of['share_of_copies']:.1%}",
             f"{of['product_ceiling_gflop_per_s']:,.0f}", f"{of['share_of_products']:.1%}",
         ]
@@ -192,6 +219,7 @@ def making_rows(figures: dict[str, Any]) -> list[list[str]]:
     making = figures["making"]
     told = {"made: " + name: rate for name, rate in making["series_per_s"].items() if name != "training"}
     told |= {"made: all parts": making["all_parts_per_s"], "trained on": making["series_per_s"]["training"]}
+    told[f"made: all parts, {making['makers']} threads"] = making["made_by_makers_per_s"]
     return [
         *([name, f"{rate:,.0f}"] for name, rate in told.items()),
         [f"cores that keep up with {KEEPS_UP} cores of training", f"{making['cores_to_keep_up']:.1f}"],
@@ -201,7 +229,7 @@ def making_rows(figures: dict[str, Any]) -> list[list[str]]:
 def shortfalls(figures: dict[str, Any]) -> list[str]:
     """What is slower than it should be beside a core of this machine."""
     cpu, *gpus = figures["devices"].values()
-    return [
+    return [f"{name}: {of['told']}" for name, of in figures["devices"].items() if of["told"]] + [
         f"a GPU trains {gpu['windows_per_s'] / cpu['windows_per_s']:.0f} times as fast as a core, expected {KEEPS_UP}"
         for gpu in gpus[-1:]
         if gpu["windows_per_s"] < KEEPS_UP * cpu["windows_per_s"]

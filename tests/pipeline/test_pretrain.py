@@ -107,10 +107,10 @@ def test_threads_that_make_streams_decide_nothing() -> None:
 def test_streams_go_on_from_any_step(step: int) -> None:
     """From whichever step on, streams are those of a run from the first, and so is their hash at the end."""
     from detectors.training import TrainingConfig
-    from pipeline.pretrain import PretrainConfig, _Streams
+    from pipeline.pretrain import PretrainConfig, Streams
 
     config = PretrainConfig(TrainingConfig(seed=7, horizons=(1, 4)), batch=2, length=300)
-    whole, again = _Streams(config), _Streams(config)
+    whole, again = Streams(config), Streams(config)
     examples = [batch.inputs for batch in islice(whole.batches(1), 20)]
     rest = [batch.inputs for batch in islice(again.batches(step), 21 - step)]
     assert all(np.array_equal(one, other) for one, other in zip(rest, examples[step - 1 :], strict=True))

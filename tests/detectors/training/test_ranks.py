@@ -22,7 +22,7 @@ def together(processes: int, out: Path, *arguments: str) -> subprocess.Completed
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize("processes", [1, 2, 3])
 def test_processes_train_what_one_trains(processes: int, tmp_path: Path) -> None:
     """Started by torchrun, processes sum their parts of each step: the weights of one process, but for rounding.
 
