@@ -56,7 +56,7 @@ def is_fast(name: str) -> bool:
     return name != "cpu" and torch.cuda.is_available()
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Whether a device, its libraries or the machine had too little memory; of the latter two torch tells in words."""
     return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
 
@@ -138,10 +138,10 @@ def choose_kernels(model: Forecaster, inputs: Tensor, targets: Tensor) -> tuple[
         with torch.no_grad():
             model(inputs, targets)  # is compiled by itself
     except Exception as error:  # what Triton, its compiler and the linker raise has no class in common
-        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+        if is_out_of_memory(error):
             raise
-        why = (str(error).splitlines() or [""])[0]
-        return False, f"fused kernels do not run here ({type(error).__name__}: {why}): training with those of cuDNN"
+        why = f"{type(error).__name__}: {_first_line(error)}"
+        return False, f"fused kernels do not run here ({why}): training with those of cuDNN"
     finally:
         model.is_fused = False
         model.zero_grad()
@@ -169,10 +169,10 @@ def choose_precision(name: str, model: Forecaster, inputs: Tensor, targets: Tens
     model.is_mixed = True
     try:
         found = _gradient(model, inputs, targets)
-    except RuntimeError as error:
+    except Exception as error:  # see `choose_kernels`
         if is_out_of_memory(error):
             raise
-        return False, f"this device has no LSTM in bfloat16 ({str(error).splitlines()[0]}): training in float32"
+        return False, f"this device has no LSTM in bfloat16 ({_first_line(error)}): training in float32"
     finally:
         model.is_mixed = False
         model.zero_grad()
@@ -186,6 +186,10 @@ def agree_on_batch(batch: int, ranks: Ranks, device: torch.device) -> int:
     if ranks.count == 1:
         return batch
     return ranks.count * int(ranks.follow(torch.tensor([batch], device=device)).item())
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0]
 
 
 def _agreement(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:

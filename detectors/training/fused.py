@@ -75,16 +75,15 @@ class _Layer(torch.autograd.Function):
 
 
 def go_forward(fed: Tensor, weight: Tensor, h: Tensor, c: Tensor, keep: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Hidden states, the last c and, if they are to be kept, gates and c of each step; else nothing."""
+    """Hidden states, the last c and, if they are to be kept, gates and c of each step; else nothing of worth."""
     series, steps, _ = fed.shape
-    narrow = (series, steps, weight.shape[1])
-    gates, cells = (fed.shape, narrow) if keep else ((0,), (0,))
-    found = fed.new_empty(narrow), torch.empty_like(c), fed.new_empty(gates), c.new_empty(cells)
+    hidden, c_last = fed.new_empty(series, steps, weight.shape[1]), torch.empty_like(c)
+    gates, cells = (torch.empty_like(fed), c.new_empty(hidden.shape)) if keep else (hidden, c_last)
     _kernels().forward_kernel[_programs(series)](
-        fed, weight, h, c, *found, series, steps,
+        fed, weight, h, c, hidden, c_last, gates, cells, series, steps,
         H=weight.shape[1], PRECISION=_precision(fed), SAVE=keep, num_stages=1, **_SETTINGS,
     )  # fmt: skip
-    return found
+    return hidden, c_last, gates, cells
 
 
 def go_back(

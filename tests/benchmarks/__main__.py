@@ -241,4 +241,5 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
 }
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

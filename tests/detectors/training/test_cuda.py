@@ -16,7 +16,11 @@ from detectors.structure import Structure
 from tests.detectors.training.runs import CONFIG, HORIZONS, run, same, waves
 from tests.detectors.training.test_staging import excerpts
 
-pytestmark = [pytest.mark.torch, pytest.mark.cuda]
+pytestmark = [
+    pytest.mark.torch,
+    pytest.mark.cuda,
+    pytest.mark.filterwarnings("default"),  # what torch, Triton and cuDNN warn of on a device is theirs
+]
 ON_CUDA: dict[str, Any] = {"device": "cuda", "hidden": 16}
 STRUCTURES = [Structure(), Structure("gru", 2, 3), Structure("layer-norm-lstm")]
 

@@ -132,6 +132,28 @@ def test_unknown_precision_is_refused() -> None:
         run(precision="half")
 
 
+def test_a_missing_device_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where CUDA is asked for and not there, what torch says of it is told; without CUDA `auto` says nothing."""
+    import warnings
+
+    import torch
+
+    from detectors.training.devices import pick_device
+
+    def old_driver() -> bool:
+        warnings.warn("CUDA initialization: The NVIDIA driver on your system is too old", stacklevel=1)
+        return False
+
+    monkeypatch.setattr(torch.cuda, "is_available", old_driver)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    with pytest.raises(ValueError, match=r"one that is here: cpu \(CUDA initialization: .* is too old\)"):
+        pick_device("cuda")
+    assert pick_device("auto").type == "cpu"
+    monkeypatch.setattr(torch.version, "cuda", None)
+    with pytest.raises(ValueError, match="is built without CUDA: install a build that has it"):
+        pick_device("cuda")
+
+
 def test_batches_fit_into_memory() -> None:
     """As many series as free memory has room for, as a power of two, at least one and no more than make sense."""
     from detectors.training.devices import fitting_batch
