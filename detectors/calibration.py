@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from detectors.detector import Detector
 from detectors.false_alarms import Points, open_episodes
 from detectors.joint import allocate_joint_points, joint_arrays, relate, view_relations
-from detectors.layout import Profile, allocate
+from detectors.layout import allocate
 from detectors.network import Network
+from detectors.profiles import Profile
 from detectors.synthetic import Corpus
 from detectors.synthetic_keys import make_keys
 from detectors.thresholds import AGES, ThresholdTable, fit_thresholds, fixed_decision, make_decision

@@ -13,8 +13,9 @@ from detectors.evidence import EVIDENCE
 from detectors.features import INPUTS
 from detectors.groups import Joint
 from detectors.kernel import Verdicts, make_work, walk
-from detectors.layout import Plan, Profile, Slab, lane_dtype, make_plan, view_lanes
+from detectors.layout import Plan, Slab, lane_dtype, make_plan, view_lanes
 from detectors.network import Network
+from detectors.profiles import Profile
 from detectors.recurrence import Weights
 from detectors.scoring import Streams, make_streams
 from detectors.segments import Segment, make_segment

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.compiled import compiled
-from detectors.features import LONG, window_moments
+from detectors.features import LONG
 from detectors.lookback import DAY_US
+from detectors.moving import window_moments
 from detectors.normalise import CLIP_AFTER
 
 NOTHING, OPENED, WORSENED, CLOSED, CLOSED_AS_LEVEL_SHIFT = range(5)

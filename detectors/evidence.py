@@ -9,8 +9,11 @@ import math
 import numpy as np
 
 from detectors.compiled import compiled
-from detectors.features import (
-    LEAST_SPREAD,
+from detectors.features import LEAST_SPREAD
+from detectors.minifloat import load, negate
+from detectors.normalise import scale_of
+from detectors.novelty import rank_in_tail
+from detectors.streams import (
     MEAN_10,
     MEAN_40,
     MEAN_RESIDUAL_8,
@@ -27,9 +30,6 @@ from detectors.features import (
     SPREAD_40,
     VALUE,
 )
-from detectors.minifloat import load, negate
-from detectors.normalise import scale_of
-from detectors.novelty import rank_in_tail
 
 EVIDENCE = np.dtype(
     [

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from detectors.examples import HELD_BACK, SETTLING_POINTS, Examples
 from detectors.frontend import see_series
 from detectors.groups import OWN_INPUTS
-from detectors.layout import PROFILES, Profile
 from detectors.network import CLOCK_INPUTS, FIELD_INPUTS, joint_inputs
+from detectors.profiles import PROFILES, Profile
 
 DROPPED = 0.15
 """Chance that a field of a joint excerpt is missing over a part of it, so that missing fields are nothing new."""

@@ -16,8 +16,9 @@ from detectors.compiled import compiled
 from detectors.detector import Detector
 from detectors.episodes import OPENED, Decision, threshold_of, track_episode
 from detectors.kernel import Verdicts
-from detectors.layout import SCALARS, Profile, allocate
+from detectors.layout import SCALARS, allocate
 from detectors.network import Network
+from detectors.profiles import Profile
 
 _NEVER = 1e9
 """A threshold that no score reaches."""

@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 
 from detectors.compiled import compiled
 from detectors.features import INPUTS, observe_inputs
-from detectors.layout import PROFILES, STREAMS, Profile, allocate, lane_dtype, make_plan, view_lanes
+from detectors.layout import allocate, lane_dtype, make_plan, view_lanes
 from detectors.normalise import scale_of
+from detectors.profiles import PROFILES, Profile
+from detectors.streams import STREAMS
 
 
 def series_inputs(

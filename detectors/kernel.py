@@ -17,7 +17,7 @@ from detectors.episodes import CLOSED, NOTHING, is_learned, levels_of, threshold
 from detectors.features import INPUTS
 from detectors.forecasts import keep_forecasts, receive, spread_of
 from detectors.groups import Groups, Joint, groups_at, lay_out, make_groups
-from detectors.layout import STREAMS, Lanes, Plan
+from detectors.layout import Lanes, Plan
 from detectors.lstm import SCORED_OUTPUTS
 from detectors.minifloat import load
 from detectors.rebuilding import is_foreign, rebuild_hidden, rebuild_joint_hidden
@@ -34,6 +34,7 @@ from detectors.scoring import (
     take_values,
 )
 from detectors.segments import smooth_segment
+from detectors.streams import STREAMS
 
 
 class Work(NamedTuple):

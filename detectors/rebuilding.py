@@ -16,11 +16,11 @@ before, and are answered by the points to come.
 import numpy as np
 
 from detectors.compiled import compiled
-from detectors.features import tell_clock
 from detectors.groups import lay_out_field
 from detectors.minifloat import load, store
 from detectors.normalise import asinh, scale_of
 from detectors.recurrence import clear_state, state_size, step_network, store_states
+from detectors.seasons import tell_clock
 
 
 @compiled

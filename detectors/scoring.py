@@ -8,13 +8,6 @@ from numpy.typing import NDArray
 
 from detectors.compiled import compiled
 from detectors.evidence import in_units, weigh
-from detectors.features import (
-    MEAN_SEASONAL_DIFFERENCE,
-    MEAN_WEEKLY_DIFFERENCE,
-    SEASONAL_DIFFERENCE,
-    WEEKLY_DIFFERENCE,
-)
-from detectors.layout import STREAMS, Profile
 from detectors.minifloat import load, store
 from detectors.normalise import FRAME_AFTER
 from detectors.novelty import (
@@ -26,6 +19,14 @@ from detectors.novelty import (
     rarity_scale,
     remember,
     remembered,
+)
+from detectors.profiles import Profile
+from detectors.streams import (
+    MEAN_SEASONAL_DIFFERENCE,
+    MEAN_WEEKLY_DIFFERENCE,
+    SEASONAL_DIFFERENCE,
+    STREAMS,
+    WEEKLY_DIFFERENCE,
 )
 
 _KINDS = {SEASONAL_DIFFERENCE: 1, MEAN_SEASONAL_DIFFERENCE: 1, WEEKLY_DIFFERENCE: 2, MEAN_WEEKLY_DIFFERENCE: 2}

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.compiled import compiled
-from detectors.layout import SEGMENT_GROUPS, STREAMS, Profile
 from detectors.normalise import FRAME_AFTER
+from detectors.profiles import Profile
+from detectors.streams import SEGMENT_GROUPS, STREAMS
 
 MEMORY = 2000
 CLIP_SD = 4.0

@@ -89,7 +89,7 @@ def _sources() -> Iterator[Path]:
     yield from sorted(Path(spec.origin).parent.glob("*.py"))
     yield from sorted((here / "windows").glob("*.py"))
     yield here / "silence.py"
-    yield here / "records.py"
+    yield from sorted((here / "records").glob("*.py"))
 
 
 def _digest_sources() -> str:

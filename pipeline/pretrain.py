@@ -12,8 +12,8 @@ import numpy as np
 
 from detectors.examples import Examples, training_examples, validation_examples
 from detectors.frontend import series_inputs
-from detectors.layout import PROFILES
 from detectors.network import Network
+from detectors.profiles import PROFILES
 from detectors.synthetic import Corpus, SyntheticStreams
 from pipeline.errors import MissingExtraError
 from pipeline.resuming import TrainingStore, identity_of, run_training

@@ -237,7 +237,7 @@ def _open_detector(
     """(detector, id of its bundle); shared by all estimators of the same parameters, since it has no state."""
     use_cache_for_these_sources(user_cache_dir(environment()))  # before any compiled function is imported
     from detectors.detector import Detector
-    from detectors.layout import PROFILES
+    from detectors.profiles import PROFILES
     from detectors.thresholds import ThresholdTable, make_decision
 
     if profile not in PROFILES:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from detectors.detector import Detector
 from detectors.features import INPUTS
 from detectors.kernel import Verdicts
-from detectors.layout import PROFILES
 from detectors.network import HORIZONS, Network, joint_inputs, weight_shapes
+from detectors.profiles import PROFILES
 from detectors.structure import PLAIN, Structure
 from detectors.thresholds import fixed_decision
 from pipeline.engine import EngineConfig, Outcome, PartitionEngine

@@ -12,8 +12,8 @@ import pytest
 from detectors.detector import Detector
 from detectors.episodes import Decision
 from detectors.evaluation.nab import score_corpus
-from detectors.layout import PROFILES, Profile
 from detectors.network import HORIZONS, Network
+from detectors.profiles import PROFILES, Profile
 from detectors.thresholds import ThresholdTable, fixed_decision, make_decision
 from pipeline.adapters.bundles import load_bundle, shipped_bundle_path
 from pipeline.config import DEFAULT_RISK

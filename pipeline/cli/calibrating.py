@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from detectors.calibration import calibrate, calibrate_joint
-from detectors.layout import PROFILES
 from detectors.network import Network
+from detectors.profiles import PROFILES
 from detectors.thresholds import ThresholdTable
 from pipeline.cli.screen import Screen
 from pipeline.errors import ConfigError

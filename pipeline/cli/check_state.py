@@ -10,8 +10,9 @@ import numpy as np
 from kafka import KafkaConsumer
 
 from pipeline.adapters.kafka.connection import KafkaSettings, client_options, told_as_feed_error
+from pipeline.adapters.state.assembly import join
 from pipeline.adapters.state.files import FileStateStore
-from pipeline.adapters.state.pages import cut, join
+from pipeline.adapters.state.pages import cut
 from pipeline.adapters.state.topic import TopicStateStore
 from pipeline.cli.check_kafka import Told
 from pipeline.cli.workshop import EngineWorkshop
@@ -65,7 +66,7 @@ def topic(config: Config, connection: KafkaSettings, *, exists: bool) -> Iterato
         return
     with (
         told_as_feed_error(f"topic {name}, reading", connection),
-        _topic_store(config, connection).open(Place("", 0)) as (consumer, where, first, _),
+        _topic_store(config, connection).slots.open(Place("", 0)) as (consumer, where, first, _),
     ):
         consumer.seek(where, first)
         consumer.poll(timeout_ms=500, max_records=1)

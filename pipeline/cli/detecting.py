@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from detectors.baselines import WINDOW, Persistence, WindowedGaussian
-from detectors.layout import PROFILES
+from detectors.profiles import PROFILES
 from detectors.tail_rank import TailRank, rank_decision
 from pipeline.cli.opening import open_bundle
 from pipeline.cli.wiring import decision_rules, kept_window, make_detector

@@ -81,7 +81,8 @@ def tell_bytes(network: "Network", screen: "Screen") -> None:
         network: that was made.
         screen: shows it.
     """
-    from detectors.layout import PROFILES, lane_dtype
+    from detectors.layout import lane_dtype
+    from detectors.profiles import PROFILES
 
     sizes, sharing = (network.layers, network.hidden), max(len(network.fields), 1)
     more = []

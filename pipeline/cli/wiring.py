@@ -9,7 +9,7 @@ from typing import Any
 
 from detectors import normalise
 from detectors.detector import Detector
-from detectors.layout import PROFILES, Profile
+from detectors.profiles import PROFILES, Profile
 from detectors.thresholds import ThresholdTable, make_decision
 from pipeline.adapters.bundles import Bundle
 from pipeline.adapters.spill import SqliteSpill

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from detectors.detector import Detector
 from detectors.episodes import OPENED, WORSENED, Decision
 from detectors.evaluation.nab import NabFile, held_out, score_corpus
-from detectors.layout import PROFILES, Profile, StreamName, allocate
+from detectors.layout import allocate
 from detectors.network import Network
+from detectors.profiles import PROFILES, Profile
 from detectors.thresholds import ThresholdTable, make_decision
 from pipeline.adapters.bundles import load_bundle, shipped_bundle_path
 from pipeline.config import DEFAULT_RISK
@@ -74,7 +75,7 @@ def in_order(stream: NabStream) -> NabStream:
 
 def _without(starts: tuple[str, ...]) -> Profile:
     """`balanced` without the streams whose names begin like this."""
-    kept: tuple[StreamName, ...] = tuple(name for name in BALANCED.streams if not name.startswith(starts))
+    kept = tuple(name for name in BALANCED.streams if not name.startswith(starts))
     return replace(BALANCED, streams=kept)
 
 

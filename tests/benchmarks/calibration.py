@@ -20,8 +20,9 @@ from detectors.episodes import OPENED, Decision
 from detectors.evaluation.ranking import label_rows
 from detectors.false_alarms import Points, open_episodes
 from detectors.kernel import Verdicts
-from detectors.layout import PROFILES, allocate
+from detectors.layout import allocate
 from detectors.network import Network
+from detectors.profiles import PROFILES
 from detectors.synthetic import DAY_US, SyntheticStreams, generate
 from detectors.thresholds import RISK_POINTS, ThresholdTable, make_decision
 from pipeline.adapters.bundles import load_bundle, shipped_bundle_path

@@ -11,8 +11,8 @@ from river.anomaly import HalfSpaceTrees
 
 from detectors.detector import Detector
 from detectors.fleet import make_fleet
-from detectors.layout import PROFILES
 from detectors.network import LEAST_NU, LOG_SIGMA_RANGE, LOG_SIGMA_SHIFT
+from detectors.profiles import PROFILES
 from detectors.thresholds import ThresholdTable, make_decision
 from pipeline.adapters.bundles import Bundle, load_bundle, shipped_bundle_path
 from pipeline.engine import EngineConfig, PartitionEngine

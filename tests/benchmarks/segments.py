@@ -19,7 +19,8 @@ from river.anomaly import HalfSpaceTrees
 from detectors.detector import Detector
 from detectors.evaluation.ranking import vus_pr
 from detectors.fleet import make_fleet
-from detectors.layout import PROFILES, allocate
+from detectors.layout import allocate
+from detectors.profiles import PROFILES
 from detectors.thresholds import ThresholdTable, make_decision
 from pipeline.adapters.bundles import load_bundle, shipped_bundle_path
 from pipeline.config import DEFAULT_RISK

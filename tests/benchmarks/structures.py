@@ -16,8 +16,9 @@ from detectors.calibration import calibrate
 from detectors.detector import Detector
 from detectors.episodes import OPENED, WORSENED, Decision
 from detectors.evaluation.nab import NabFile, score_corpus
-from detectors.layout import PROFILES, allocate
+from detectors.layout import allocate
 from detectors.network import Network
+from detectors.profiles import PROFILES
 from detectors.structure import PLAIN, Structure
 from detectors.thresholds import fixed_decision, make_decision
 from detectors.training import TrainingConfig

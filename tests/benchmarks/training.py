@@ -18,8 +18,8 @@ from detectors.examples import training_examples
 from detectors.excerpts import Excerpts, Series
 from detectors.features import INPUTS
 from detectors.frontend import series_inputs
-from detectors.layout import PROFILES
 from detectors.network import HORIZONS
+from detectors.profiles import PROFILES
 from detectors.synthetic import Corpus
 from detectors.training import ExcerptSource, Ranks, TrainingConfig
 from detectors.training.devices import CPU_BATCH, SAMPLE, choose_batch, choose_kernels

@@ -6,7 +6,8 @@ import pytest
 from detectors.calibration import Block, calibrate, calibrate_joint, count_alarms, key_blocks, stream_blocks
 from detectors.detector import Detector
 from detectors.episodes import OPENED
-from detectors.layout import PROFILES, allocate
+from detectors.layout import allocate
+from detectors.profiles import PROFILES
 from detectors.synthetic import generate
 from detectors.thresholds import AGES, LOG_RATES, ThresholdTable, make_decision
 from tests.fakes import make_network

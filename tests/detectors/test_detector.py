@@ -12,8 +12,9 @@ from detectors.detector import Detector
 from detectors.episodes import CLOSED, CLOSED_AS_LEVEL_SHIFT, OPENED
 from detectors.frontend import series_inputs
 from detectors.kernel import Verdicts
-from detectors.layout import PROFILES, Slab, allocate
+from detectors.layout import Slab, allocate
 from detectors.network import Network
+from detectors.profiles import PROFILES
 from detectors.thresholds import ThresholdTable, fixed_decision, make_decision
 from tests.fakes import INTERVAL_US, START_US, bits, make_detector, make_network, score_in_pieces, seasonal
 

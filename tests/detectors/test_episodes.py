@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from detectors.episodes import CLOSED, CLOSED_AS_LEVEL_SHIFT, NOTHING, OPENED, WORSENED, track_episode
-from detectors.layout import PROFILES, allocate, lane_dtype
+from detectors.layout import allocate, lane_dtype
 from detectors.lookback import DAY_US
+from detectors.profiles import PROFILES
 from detectors.thresholds import fixed_decision
 
 THRESHOLD = 2.0

@@ -11,9 +11,11 @@ from detectors.detector import Detector
 from detectors.episodes import CLOSED_AS_LEVEL_SHIFT
 from detectors.frontend import series_inputs
 from detectors.kernel import Verdicts
-from detectors.layout import PROFILES, STREAMS, allocate
+from detectors.layout import allocate
 from detectors.normalise import FRAME_AFTER
 from detectors.novelty import remembered
+from detectors.profiles import PROFILES
+from detectors.streams import STREAMS
 from detectors.thresholds import ThresholdTable, fixed_decision
 from tests.fakes import INTERVAL_US, START_US, bits, make_detector, make_network, score_in_pieces
 

@@ -6,7 +6,8 @@ import pytest
 from detectors.detector import Detector
 from detectors.episodes import OPENED, Decision
 from detectors.false_alarms import Points, open_episodes
-from detectors.layout import PROFILES, allocate
+from detectors.layout import allocate
+from detectors.profiles import PROFILES
 from detectors.synthetic import generate
 from detectors.thresholds import ThresholdTable, fixed_decision, make_decision
 from tests.fakes import make_network

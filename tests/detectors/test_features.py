@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from detectors.features import observe
-from detectors.layout import CHANGE_LAGS, PROFILES, STREAMS, allocate, lane_dtype, make_plan, view_lanes
+from detectors.layout import allocate, lane_dtype, make_plan, view_lanes
 from detectors.lookback import WEEK_US
+from detectors.profiles import PROFILES
+from detectors.streams import CHANGE_LAGS, STREAMS
 from tests.fakes import INTERVAL_US, START_US
 
 HOUR_US = 3_600_000_000

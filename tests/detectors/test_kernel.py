@@ -10,10 +10,11 @@ from detectors.detector import Detector
 from detectors.features import INPUTS
 from detectors.frontend import series_inputs
 from detectors.kernel import _block_at
-from detectors.layout import PROFILES, Slab, allocate
+from detectors.layout import Slab, allocate
 from detectors.minifloat import decode
 from detectors.network import HORIZONS, Network, weight_shapes
 from detectors.normalise import FRAME_AFTER
+from detectors.profiles import PROFILES
 from detectors.recurrence import BLOCK
 from detectors.thresholds import fixed_decision
 from tests.fakes import INTERVAL_US, START_US, make_detector, score_in_pieces, seasonal

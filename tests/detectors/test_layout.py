@@ -1,16 +1,9 @@
 import numpy as np
 import pytest
 
-from detectors.layout import (
-    PROFILES,
-    RING_LENGTHS,
-    STREAMS,
-    Profile,
-    allocate,
-    lane_dtype,
-    make_plan,
-    view_lanes,
-)
+from detectors.layout import allocate, lane_dtype, make_plan, view_lanes
+from detectors.profiles import PROFILES, RING_LENGTHS, Profile
+from detectors.streams import STREAMS
 
 RINGS = [name for name in make_plan(PROFILES["balanced"], 1, 1)._fields if name in RING_LENGTHS] + [
     "day", "week", "forecast_32", "forecast_96", "log_scale_32", "log_scale_96",

@@ -3,9 +3,9 @@ import pytest
 from numpy.typing import NDArray
 
 from detectors.frontend import series_inputs
-from detectors.layout import PROFILES
 from detectors.lookback import DAY_US, WEEK_US, fill_slot, look_up, slot_at
 from detectors.minifloat import decode
+from detectors.profiles import PROFILES
 
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from detectors.frontend import series_inputs
-from detectors.layout import PROFILES, allocate, lane_dtype
+from detectors.layout import allocate, lane_dtype
 from detectors.normalise import (
     CLIP_SD,
     FRAME_AFTER,
@@ -17,6 +17,7 @@ from detectors.normalise import (
     update_interval,
     update_moments,
 )
+from detectors.profiles import PROFILES
 from tests.fakes import INTERVAL_US, START_US
 
 MINUTE_US = 60_000_000

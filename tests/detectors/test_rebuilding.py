@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 from detectors.detector import Detector
 from detectors.frontend import series_inputs
 from detectors.kernel import Verdicts
-from detectors.layout import PROFILES, Slab, allocate
+from detectors.layout import Slab, allocate
 from detectors.minifloat import decode
 from detectors.network import Network
+from detectors.profiles import PROFILES
 from detectors.structure import PLAIN, Structure
 from detectors.thresholds import fixed_decision
 from pipeline.adapters.bundles import load_bundle, shipped_bundle_path

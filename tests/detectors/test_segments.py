@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
-from detectors.layout import PROFILES, SEGMENT_GROUPS, STREAMS, allocate
+from detectors.layout import allocate
 from detectors.normalise import FRAME_AFTER
+from detectors.profiles import PROFILES
 from detectors.segments import GROUPS, make_segment, smooth_segment
+from detectors.streams import SEGMENT_GROUPS, STREAMS
 from tests.fakes import INTERVAL_US, START_US, make_detector, seasonal
 
 

@@ -13,9 +13,10 @@ from detectors.arranging import arrange
 from detectors.detector import Detector
 from detectors.features import INPUTS
 from detectors.frontend import series_inputs
-from detectors.layout import PROFILES, allocate, lane_dtype, make_plan
+from detectors.layout import allocate, lane_dtype, make_plan
 from detectors.lstm import SCORED_OUTPUTS
 from detectors.network import HORIZONS, Network
+from detectors.profiles import PROFILES
 from detectors.recurrence import advance_rows, make_scratch
 from detectors.structure import Structure
 from detectors.thresholds import fixed_decision

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from detectors.layout import PROFILES
+from detectors.profiles import PROFILES
 from pipeline import windows
 from pipeline.config import Config, Given, LoadedConfig, ProfileName, config_hash, example, load_config, show
 from pipeline.config.detection import Aggregate

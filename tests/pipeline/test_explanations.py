@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import pytest
 
-from detectors.layout import STREAMS
+from detectors.streams import STREAMS
 from pipeline.explanations import (
     HORIZONS,
     explain_end,

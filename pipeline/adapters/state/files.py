@@ -19,18 +19,8 @@ from urllib.parse import quote
 import fsspec
 import msgspec
 
-from pipeline.adapters.state.pages import (
-    PREPARE_S,
-    Assembly,
-    DamagedError,
-    Mark,
-    Snapshot,
-    Steps,
-    cut,
-    name,
-    read_mark,
-    weight,
-)
+from pipeline.adapters.state.assembly import Assembly, DamagedError, read_mark
+from pipeline.adapters.state.pages import PREPARE_S, Mark, Snapshot, Steps, cut, name, weight
 from pipeline.errors import CheckpointError, ConfigError
 from pipeline.records import Checkpoint, Place
 

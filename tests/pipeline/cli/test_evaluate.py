@@ -9,7 +9,7 @@ import pytest
 
 from detectors.evaluation.nab import PROFILES, NabFile, score_corpus
 from detectors.evaluation.nab_published import PUBLISHED
-from detectors.layout import PROFILES as LANE_PROFILES
+from detectors.profiles import PROFILES as LANE_PROFILES
 from detectors.thresholds import ThresholdTable, make_decision
 from pipeline.adapters.bundles import load_bundle, shipped_bundle_path
 from pipeline.cli import run

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.adapters.state.assembly import join, read_mark
 from pipeline.adapters.state.files import FileStateStore
-from pipeline.adapters.state.pages import join, read_mark
 from pipeline.codec.checkpoints import encode_checkpoint
 from pipeline.codec.dead_letters import OVERHEAD
 from pipeline.errors import LossError

@@ -84,7 +84,7 @@ def test_a_snapshot_is_of_its_moment(bench: Bench, tmp_path: Path) -> None:
         state = Checkpoint(RunIdentity("", "", ""), {}, arrays, keys, spilled)
         writer = bench.store.writer(PLACE, 7, state)
         taken, names = 0, list(before)
-        with patch.multiple(f"{bench.store.__module__}", PREPARE_S=0.0):
+        with patch.multiple(type(writer).__module__, PREPARE_S=0.0):
             while not writer.write(1):
                 bench.commit()
                 for _ in range(10):

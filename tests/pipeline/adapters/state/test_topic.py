@@ -75,7 +75,7 @@ def compact(bench: TopicBench, done: Callable[[list[Any]], bool]) -> None:
 def put(bench: TopicBench, what: str, value: bytes | None, snapshot: str, *, slot: int) -> None:
     """A message as if it were of the store, outside of any transaction."""
     assert isinstance(bench.store, TopicStateStore)
-    key = bench.store.key(PLACE, slot, what)
+    key = bench.store.slots.key(PLACE, slot, what)
     producer = KafkaProducer(bootstrap_servers=bench.bootstrap, max_request_size=2**22)
     producer.send(bench.topic, value, key, [("driftline.snapshot", snapshot.encode())], partition=1).get(30)
     producer.close()
