@@ -5,7 +5,6 @@ spikes), disturbed by optional faults, passed through an optional transform (exp
 and put on a random scale and offset. Everything is drawn for a whole batch at once.
 """
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,14 +96,6 @@ def _is_dull(values: Floats) -> NDArray[np.bool_]:
     """Which rows are constant."""
     is_dull: NDArray[np.bool_] = np.ptp(values, axis=1) <= 1e-9 * np.abs(values).max(axis=1)
     return is_dull
-
-
-def corpus_hash(corpus: Corpus, blocks: int) -> str:
-    """SHA-256 in hex of the bytes of the first `blocks` blocks."""
-    digest = hashlib.sha256()
-    for index in range(blocks):
-        digest.update(corpus.block(index).to_bytes())
-    return digest.hexdigest()
 
 
 def make_clock(rng: np.random.Generator, count: int, length: int) -> tuple[Times, Times]:

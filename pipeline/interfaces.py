@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.codec.formats import RawMessage
 from pipeline.labelled import LabelledStream
 from pipeline.records import Anomaly, Batch, Checkpoint, Place, Position, VerdictTable
 
@@ -76,24 +77,8 @@ class Outputs(Protocol):
         """Make outputs that are valid and hold everything so far."""
 
 
-class Message(Protocol):
+class Message(RawMessage, Protocol):
     """A record of a topic as the client gives it; kafka-python's own records are such."""
-
-    @property
-    def offset(self) -> int:
-        """Its place in the partition; rising, with holes."""
-
-    @property
-    def timestamp(self) -> int:
-        """Milliseconds since 1970-01-01 UTC, by the producer or the broker; -1 for none."""
-
-    @property
-    def key(self) -> bytes | None:
-        """Its key."""
-
-    @property
-    def value(self) -> bytes | None:
-        """Its content; None for a tombstone."""
 
     @property
     def headers(self) -> Headers:

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,21 @@ def make_batch(
         position=np.arange(1, len(time_us) + 1),
         problems=tuple(problems),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Stretch:
+    """Fulfils `Partition`: a batch that is read piece by piece."""
+
+    name: str
+    whole: Batch
+    path: Path = Path("made-up")
+
+    def batches(self, batch_size: int, *, after_row: int = 0) -> Iterator[Batch]:
+        """Those behind a position."""
+        behind = int((self.whole.position <= after_row).sum())
+        for start in range(behind, len(self.whole), batch_size):
+            yield self.whole.slice(start, min(start + batch_size, len(self.whole)))
 
 
 def one_stream(values: NDArray[np.float64], key: str = "a", interval_us: int = INTERVAL_US) -> Batch:

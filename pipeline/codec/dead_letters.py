@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from pipeline.codec.formats import RawMessage
 from pipeline.records import Place
 
 OVERHEAD = 2**12
@@ -10,23 +11,7 @@ OVERHEAD = 2**12
 TRUNCATED = "driftline.truncated"
 
 
-class _Message(Protocol):
-    @property
-    def offset(self) -> int:
-        """Its place in the partition."""
-
-    @property
-    def timestamp(self) -> int:
-        """Milliseconds since 1970-01-01 UTC; -1 for none."""
-
-    @property
-    def key(self) -> bytes | None:
-        """Its key."""
-
-    @property
-    def value(self) -> bytes | None:
-        """Its content."""
-
+class _Message(RawMessage, Protocol):
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]:
         """Its headers."""

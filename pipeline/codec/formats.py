@@ -21,11 +21,11 @@ class RawMessage(Protocol):
 
     @property
     def offset(self) -> int:
-        """Its place in the partition."""
+        """Its place in the partition; rising, with holes."""
 
     @property
     def timestamp(self) -> int:
-        """Milliseconds since 1970-01-01 UTC; -1 for none."""
+        """Milliseconds since 1970-01-01 UTC, by the producer or the broker; -1 for none."""
 
     @property
     def key(self) -> bytes | None:
@@ -33,7 +33,7 @@ class RawMessage(Protocol):
 
     @property
     def value(self) -> bytes | None:
-        """Its content."""
+        """Its content; None for a tombstone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,11 @@
 """Many labelled streams through the engine, in several processes."""
 
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
-from pipeline.errors import DriftlineError
 from pipeline.evaluation.measures import StreamResult, measure
+from pipeline.evaluation.processes import each_done, scoring_pool
 from pipeline.evaluation.scoring import Engines, score_stream
 from pipeline.interfaces import LabelledSource
 
@@ -71,19 +68,7 @@ def _results(
         for index in largest_first:
             yield index, evaluate_source(sources[index], engines, plan.micro_batch)
         return
-    # spawned, since a fork of a process with threads, and Arrow and numba have some, may hang
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=plan.prepare)
-    try:
-        futures: dict[Future[StreamResult], int] = {
-            pool.submit(evaluate_source, sources[index], engines, plan.micro_batch): index for index in largest_first
-        }
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    except BrokenProcessPool as exc:
-        raise DriftlineError(
-            "found a scoring process ended by itself or the system; expected it to finish: is memory short? "
-            "Try fewer --jobs"
-        ) from exc
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with scoring_pool(jobs, plan.prepare) as pool:
+        yield from each_done(
+            {pool.submit(evaluate_source, sources[index], engines, plan.micro_batch): index for index in largest_first}
+        )

@@ -10,19 +10,16 @@ Whatever is missing is told with the exact loss, and the configured policy decid
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
 
 from pipeline.errors import CheckpointError, FeedError, LossError
 from pipeline.interfaces import Feed, StateStore
-from pipeline.records import Checkpoint, Place, RunIdentity
+from pipeline.records import Checkpoint, RunIdentity
 from pipeline.service.plan import Log, Observer, ServicePlan, Work, Workshop
 from pipeline.service.task import Note, Status, Task
 
 SLICE_S = 0.5
 RETRY_S = 5.0
 _ANYWHERE = 2**62
-
-Bounds: TypeAlias = dict[Place, tuple[int, int]]
 
 
 class Recovery:

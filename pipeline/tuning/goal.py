@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from detectors.faults import KINDS
 from pipeline.tuning.measures import FaultOutcome, PartMeasures
 
 Objective = Literal["f1", "recall", "nab", "faults"]
-OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 LABELLED: tuple[Objective, ...] = ("f1", "recall", "nab")
 """What needs labels; 'faults' is for histories without."""
 SMALL = 0.55

@@ -1,16 +1,14 @@
 """Runs of the engine with given settings over a part of a history, in several processes."""
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from pipeline.errors import DriftlineError
+from pipeline.evaluation.processes import each_done, scoring_pool
 from pipeline.evaluation.scoring import Engines, alerts_told
 from pipeline.tuning.disturb import Disturbed
 from pipeline.tuning.history import Recording
@@ -95,13 +93,7 @@ class Runner:
             self._pool.submit(alarms_of, runs[index], engines, self._micro_batch): index for index in largest_first
         }
         try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BrokenProcessPool as exc:
-            raise DriftlineError(
-                "found a scoring process ended by itself or the system; expected it to finish: is memory short? "
-                "Try fewer --jobs"
-            ) from exc
+            yield from each_done(futures)
         finally:
             for future in futures:
                 future.cancel()
@@ -120,12 +112,8 @@ def running(engines_for: EnginesFor, micro_batch: int, jobs: int, prepare: Calla
     if jobs <= 1:
         yield Runner(engines_for, micro_batch, None)
         return
-    # spawned, since a fork of a process with threads, and Arrow and numba have some, may hang
-    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=prepare)
-    try:
+    with scoring_pool(jobs, prepare) as pool:
         yield Runner(engines_for, micro_batch, pool)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def alarms_of(recording: Recording, engines: Engines, micro_batch: int) -> Alarms:

@@ -34,12 +34,8 @@ def run() -> dict[str, Any]:
     """Figures by name: what each side took in each round, and by how much the page made it more."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        broker = Broker(directory / "broker")
-        broker.start()
-        try:
+        with Broker(directory / "broker") as broker:
             return _rounds(broker.bootstrap, directory)
-        finally:
-            broker.stop()
 
 
 def shortfalls(figures: dict[str, Any]) -> list[str]:

@@ -34,12 +34,8 @@ def run() -> dict[str, Any]:
     """Figures by name: messages per second of each side in each round, and the ratio of their medians."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        broker = Broker(directory / "broker")
-        broker.start()
-        try:
+        with Broker(directory / "broker") as broker:
             return _rounds(broker.bootstrap, directory)
-        finally:
-            broker.stop()
 
 
 def _rounds(bootstrap: str, directory: Path) -> dict[str, Any]:

@@ -28,12 +28,8 @@ _SETTLE_S = 1.0
 def run_campaign(campaign: Campaign, directory: Path, *, tell: Callable[[str], None]) -> list[str]:
     """What differs between the oracle and the run; nothing, if all is well."""
     directory.mkdir(parents=True, exist_ok=True)
-    broker = Broker(directory / "broker")
-    broker.start()
-    try:
+    with Broker(directory / "broker") as broker:
         return _run(campaign, broker, directory, tell)
-    finally:
-        broker.stop()
 
 
 def _run(campaign: Campaign, broker: Broker, directory: Path, tell: Callable[[str], None]) -> list[str]:

@@ -16,6 +16,7 @@ from detectors.layout import Slab, allocate
 from detectors.network import Network
 from detectors.profiles import PROFILES
 from detectors.thresholds import ThresholdTable, fixed_decision, make_decision
+from tests.detectors.written_out import read_outs
 from tests.fakes import INTERVAL_US, START_US, bits, make_detector, make_network, score_in_pieces, seasonal
 
 LANES, POINTS = 6, 260
@@ -70,20 +71,8 @@ def _score(detector: Detector, stream: _Stream, slab: Slab, cuts: list[int] | No
 
 
 def _locations_in_one_pass(network: Network, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One-step forecasts (T,), in normalised units, of an LSTM written out here, run once over all inputs (T, I)."""
-    below = inputs
-    for layer in range(network.layers):
-        w_x, w_h, bias = (network.arrays[f"{name}_l{layer}"] for name in ("weight_ih", "weight_hh", "bias"))
-        h, c, states = np.zeros(network.hidden), np.zeros(network.hidden), []
-        for x in below:
-            i, f, g, o = np.split(w_x @ x + w_h @ h + bias, 4)
-            c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
-            h = np.tanh(c) / (1 + np.exp(-o))
-            states.append(h)
-        below = np.array(states)
-    weight, bias = (network.arrays[f"head_{name}"][0] for name in ("weight", "bias"))
-    locations: NDArray[np.float64] = np.concatenate([below, inputs], axis=1) @ weight + bias + inputs[:, 0]
-    return locations
+    """One-step forecasts (T,), in normalised units, of a network written out, run once over all inputs (T, I)."""
+    return np.asarray(read_outs(network, inputs)[:, 0] + inputs[:, 0])
 
 
 def _state(slab: Slab) -> list[bytes]:

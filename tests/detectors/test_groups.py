@@ -20,6 +20,7 @@ from detectors.thresholds import fixed_decision
 from pipeline.engine import EngineConfig, Outcome, PartitionEngine
 from pipeline.records import Disposition
 from pipeline.windows import TimeWindows
+from tests.detectors.written_out import read_outs
 from tests.fakes import (
     COLUMNS,
     INTERVAL_US,
@@ -117,22 +118,10 @@ def state(engine: PartitionEngine) -> dict[str, list[bytes]]:
 
 
 def locations_in_one_pass(network: Network, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One-step forecasts (T, fields), in normalised units, of an LSTM written out, run once over all inputs (T, I)."""
-    below = inputs
-    for layer in range(network.layers):
-        w_x, w_h, bias = (network.arrays[f"{name}_l{layer}"] for name in ("weight_ih", "weight_hh", "bias"))
-        h, c, states = np.zeros(network.hidden), np.zeros(network.hidden), []
-        for x in below:
-            i, f, g, o = np.split(w_x @ x + w_h @ h + bias, 4)
-            c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
-            h = np.tanh(c) / (1 + np.exp(-o))
-            states.append(h)
-        below = np.array(states)
-    rows = [place * len(HORIZONS) for place in range(len(network.fields))]
-    weight, bias = (network.arrays[f"head_{name}"][rows] for name in ("weight", "bias"))
-    levels = inputs[:, [8 * place for place in range(len(network.fields))]]
-    forecasts: NDArray[np.float64] = np.concatenate([below, inputs], axis=1) @ weight.T + bias + levels
-    return forecasts
+    """One-step forecasts (T, fields), in normalised units, of a network written out, over all inputs (T, I) at once."""
+    places = range(len(network.fields))
+    levels = inputs[:, [8 * place for place in places]]
+    return np.asarray(read_outs(network, inputs)[:, [place * len(HORIZONS) for place in places]] + levels)
 
 
 def track(values: NDArray[np.float64], time_us: NDArray[np.int64]) -> Track:

@@ -1,7 +1,7 @@
 """What a history leaves, and engines whose keys begin with it."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from tests.fakes import (
     COLUMNS,
     INTERVAL_US,
     START_US,
+    Stretch,
     column,
     cut,
     every,
@@ -63,23 +64,9 @@ FIRST, SECOND = BATCH.slice(0, HALF), BATCH.slice(HALF, len(BATCH))
 END_US = int(SECOND.time_us[0])
 
 
-@dataclass(frozen=True)
-class _Stretch:
-    """Fulfils `Partition`."""
-
-    name: str
-    whole: Batch
-    path: Path = Path("made-up")
-
-    def batches(self, batch_size: int, *, after_row: int = 0) -> Iterator[Batch]:
-        behind = int((self.whole.position <= after_row).sum())
-        for start in range(behind, len(self.whole), batch_size):
-            yield self.whole.slice(start, min(start + batch_size, len(self.whole)))
-
-
-def _of(*batches: Batch) -> list[_Stretch]:
+def _of(*batches: Batch) -> list[Stretch]:
     return [
-        _Stretch(str(number), replace(batch, position=np.arange(1, len(batch) + 1)))
+        Stretch(str(number), replace(batch, position=np.arange(1, len(batch) + 1)))
         for number, batch in enumerate(batches)
     ]
 
@@ -113,7 +100,7 @@ class Make:
         config = replace(config, max_state_bytes=keys_in_memory * engine.lanes.bytes_per_lane)
         return PartitionEngine(DETECTOR, config, ("value",), origin, SqliteSpill(self._directory), past)
 
-    def past(self, windows: str, partitions: Sequence[_Stretch], end_us: int | None = None, size: int = 100) -> Past:
+    def past(self, windows: str, partitions: Sequence[Stretch], end_us: int | None = None, size: int = 100) -> Past:
         """What a history has left."""
         past = take_history(
             partitions,
@@ -229,7 +216,7 @@ def test_the_first_time_is_that_of_any_partition() -> None:
     """The end of a history is the earliest event time at the beginning of any partition, but for unusable ones."""
     late, early = _of(SECOND, FIRST)
     assert first_time([late, early]) == START_US
-    assert first_time([_Stretch("none", FIRST.slice(0, 0))]) is None
+    assert first_time([Stretch("none", FIRST.slice(0, 0))]) is None
 
 
 def test_overlapping_records_are_not_counted_twice(make: Make) -> None:

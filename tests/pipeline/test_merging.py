@@ -1,6 +1,4 @@
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
@@ -10,26 +8,13 @@ from numpy.typing import NDArray
 
 from pipeline.merging import has_time, merge_by_time
 from pipeline.records import Batch, Problem
-from tests.fakes import make_batch
+from tests.fakes import Stretch, make_batch
 
 
-@dataclass(frozen=True)
-class _Stretch:
-    """Fulfils `Partition`: a batch that is read piece by piece."""
-
-    name: str
-    whole: Batch
-    path: Path = Path("made-up")
-
-    def batches(self, batch_size: int, *, after_row: int = 0) -> Iterator[Batch]:
-        for start in range(after_row, len(self.whole), batch_size):
-            yield self.whole.slice(start, min(start + batch_size, len(self.whole)))
-
-
-def _stretch(name: str, times: list[int], unusable: frozenset[int] = frozenset()) -> _Stretch:
+def _stretch(name: str, times: list[int], unusable: frozenset[int] = frozenset()) -> Stretch:
     problems = [Problem(n, -1, "bad_time", "?") for n in sorted(unusable) if n < len(times)]
     values = np.arange(len(times), dtype=np.float64) + 1000 * ord(name)
-    return _Stretch(name, make_batch([f"{name}{n % 3}" for n in range(len(times))], np.array(times), values, problems))
+    return Stretch(name, make_batch([f"{name}{n % 3}" for n in range(len(times))], np.array(times), values, problems))
 
 
 def _all(batch: Batch) -> NDArray[np.bool_]:
@@ -51,7 +36,7 @@ def _told(batches: Iterator[Batch]) -> list[tuple[str, int, float, bool]]:
     ]
 
 
-def _expected(stretches: list[_Stretch]) -> list[tuple[str, int, float, bool]]:
+def _expected(stretches: list[Stretch]) -> list[tuple[str, int, float, bool]]:
     placed = []
     for number, stretch in enumerate(stretches):
         newest = 0
@@ -95,7 +80,7 @@ def test_files_that_follow_one_another_are_open_one_at_a_time() -> None:
     """However many files there are, no more than the limit are open; those of one day each need but one."""
     open_now, most = set(), 0
 
-    class _Counted(_Stretch):
+    class _Counted(Stretch):
         def batches(self, batch_size: int, *, after_row: int = 0) -> Iterator[Batch]:
             nonlocal most
             open_now.add(self.name)

@@ -32,13 +32,8 @@ def main() -> int:
     parser.add_argument("--records", type=int, default=2_000_000)
     parser.add_argument("--rebalances", type=int, default=50)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        broker = Broker(Path(name) / "broker")
-        broker.start()
-        try:
-            return _soak(broker, Path(name), options.records, options.rebalances)
-        finally:
-            broker.stop()
+    with tempfile.TemporaryDirectory() as name, Broker(Path(name) / "broker") as broker:
+        return _soak(broker, Path(name), options.records, options.rebalances)
 
 
 def _soak(broker: Broker, directory: Path, records: int, rebalances: int) -> int:

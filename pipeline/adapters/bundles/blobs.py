@@ -17,6 +17,7 @@ import fsspec
 from fsspec.core import has_magic
 from fsspec.implementations.local import LocalFileSystem
 
+from pipeline.adapters.bundles.durable import sync_directory
 from pipeline.errors import ConfigError, RegistryError, UserError, without_secrets
 
 PARTIAL = "partial"
@@ -80,7 +81,7 @@ class Blobs:
                 return
             partial = self._write_partial(path, content)
             partial.replace(path)
-            _sync_directory(Path(path).parent)
+            sync_directory(Path(path).parent)
 
     def get(self, names: Sequence[str]) -> list[bytes | None]:
         """Content of each file, at once where the store can; None for one that is not there."""
@@ -178,7 +179,7 @@ class Blobs:
             partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)
-        _sync_directory(target.parent)
+        sync_directory(target.parent)
         return True
 
 
@@ -196,11 +197,3 @@ def _content(found: Any) -> bytes | None:
     if isinstance(found, Exception):
         raise found
     return bytes(found)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

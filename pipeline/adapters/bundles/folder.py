@@ -6,6 +6,7 @@ import tempfile
 from importlib import resources
 from pathlib import Path
 
+from pipeline.adapters.bundles.durable import sync_directory
 from pipeline.adapters.bundles.form import MANIFEST, WEIGHTS, Bundle, decode_bundle, encode_bundle
 from pipeline.errors import BundleError
 
@@ -40,11 +41,11 @@ def save_bundle(bundle: Bundle, directory: Path) -> None:
             for name, content in encode_bundle(bundle).items():
                 _write_durably(partial / name, content)
             partial.chmod(0o755)  # mkdtemp makes it for its owner alone
-            _sync_directory(partial)
+            sync_directory(partial)
             partial.rename(directory)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        _sync_directory(directory.parent)
+        sync_directory(directory.parent)
     except OSError as exc:
         raise BundleError(f"{directory}: cannot be written ({exc.strerror}); choose another folder") from exc
 
@@ -66,11 +67,3 @@ def _write_durably(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
