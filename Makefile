@@ -23,7 +23,7 @@ TORCH := $(DONE)/torch-$(call fingerprint,pyproject.toml requirements/test.txt)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check format bench gpu chaos drifting soak broker manifests screenshots prometheus dashboards lock clean distclean browser kafka
+.PHONY: help demo test check format bench gpu chaos drifting soak healthy broker manifests screenshots prometheus dashboards lock clean distclean browser kafka
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,10 @@ drifting: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) kafka ## serve a fleet that ch
 
 soak: $(RUNTIME) $(PACKAGE) $(TOOLS) ## serve two million records through fifty rebalances, and watch the memory
 	@$(BIN)/python -m tests.soak
+
+MINUTES ?= 60
+healthy: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) kafka prometheus ## run a default installation under a real Prometheus, and see that no alert is raised (MINUTES=60)
+	@$(BIN)/python -m tests.healthy --minutes $(MINUTES)
 
 manifests: $(RUNTIME) $(PACKAGE) $(TOOLS) ## write the rules of Prometheus anew for its operator on Kubernetes
 	@$(BIN)/python -m tests.deploy.rendering

@@ -5,6 +5,7 @@ import subprocess
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,24 @@ _START_S = 30.0
 
 
 class Prometheus:
-    """A process that scrapes one target every half second, and evaluates the rules.
+    """A process that scrapes a target of each job, and evaluates the rules.
 
     Args:
-        target: host:port.
+        targets: job to host:port.
+        scrape, evaluate: how often, as Prometheus writes durations.
     """
 
-    def __init__(self, program: str, directory: Path, target: str) -> None:
+    def __init__(
+        self, program: str, directory: Path, targets: Mapping[str, str], *, scrape: str = "500ms", evaluate: str = "1s"
+    ) -> None:
         directory.mkdir()
         config = directory / "prometheus.yml"
+        jobs = [{"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()]
         config.write_text(
             f"""
-global: {{scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 1s}}
+global: {{scrape_interval: {scrape}, evaluation_interval: {evaluate}}}
 rule_files: ["{RULES}"]
-scrape_configs: [{{job_name: {JOB}, static_configs: [{{targets: ["{target}"]}}]}}]
+scrape_configs: {json.dumps(jobs)}
 """
         )
         self._url = f"http://127.0.0.1:{free_port()}"
