@@ -38,6 +38,12 @@ def told_apart(one: float, other: float) -> tuple[str, str]:
     return write(one + 0.0), write(other + 0.0)  # 0 has a sign, which a sum takes away
 
 
+def size(count: int) -> str:
+    """Bytes in the largest unit of which there is one: 17 B, 742 KiB, 1.25 GiB."""
+    power = min(max(count.bit_length() - 1, 0) // 10, 4)
+    return f"{brief(count / 1024**power)} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
+
+
 def counted(count: int, noun: str) -> str:
     """With its noun: 1 point, 2,000 points."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

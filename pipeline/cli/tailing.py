@@ -1,7 +1,7 @@
 """Anomalies from their topic, a line or two each."""
 
 import signal
-import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 import click
 import msgspec
+from rich.console import Console
 
 from pipeline.adapters.kafka.following import TopicFollower
 from pipeline.cli.kafka_settings import settings_from
@@ -20,6 +21,7 @@ from pipeline.wording import said, told_apart
 INTERRUPTED = 130
 """Exit status of what is ended by Ctrl-C, as it is meant to be."""
 _MOST_OFFSETS = 100_000
+_INDENT, _NARROWEST = "    ", 24
 _COLOURS = {"low": "yellow", "medium": "bright_yellow", "high": "red", "critical": "magenta"}
 
 
@@ -62,6 +64,21 @@ class Choice:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How anomalies are shown.
+
+    Attributes:
+        as_json: as they are in the topic.
+        colour: whether the terminal knows colours, and they are wanted there.
+        width: of the terminal; None where there is none, and a line is one whatever its length.
+    """
+
+    as_json: bool
+    colour: bool
+    width: int | None
+
+
 def tail(config: Config, choice: Choice, *, last: int, from_us: int | None, follow: bool, as_json: bool) -> int:
     """Exit status, having shown what there is and, if wanted, what comes until Ctrl-C.
 
@@ -69,15 +86,20 @@ def tail(config: Config, choice: Choice, *, last: int, from_us: int | None, foll
         last: how many of the newest to begin with.
         from_us: instead, from when on; microseconds since 1970-01-01 UTC.
     """
-    colour = sys.stdout.isatty()
+    console = Console()
+    how = Manner(
+        as_json,
+        colour=console.color_system is not None and not console.no_color,
+        width=console.width if console.is_terminal else None,
+    )
     try:
         with hearing_ctrl_c(), TopicFollower(settings_from(config.kafka), config.output.anomalies) as topic:
             if from_us is None:
-                _show(_newest(topic, choice, last), as_json=as_json, colour=colour)
+                _show(_newest(topic, choice, last), how)
             else:
                 topic.skip_to(from_us)
             for messages in topic.come():
-                _show(_chosen(messages, choice), as_json=as_json, colour=colour)
+                _show(_chosen(messages, choice), how)
                 if not follow and topic.is_caught_up:
                     break
     except KeyboardInterrupt:
@@ -119,21 +141,18 @@ def _chosen(messages: Sequence[Message], choice: Choice) -> Iterator[tuple[Told,
             yield one, content
 
 
-def _show(found: Iterable[tuple[Told, bytes]], *, as_json: bool, colour: bool) -> None:
+def _show(found: Iterable[tuple[Told, bytes]], how: Manner) -> None:
     for one, content in found:
-        click.echo(content if as_json else describe(one, colour=colour))
+        click.echo(content if how.as_json else describe(one, colour=how.colour, width=how.width), color=how.colour)
 
 
-def describe(one: Told, *, colour: bool = False) -> str:
-    """Two lines: when, how severe, what and where; and why. One more for what people have said of its time."""
+def describe(one: Told, *, colour: bool = False, width: int | None = None) -> str:
+    """Two lines: when, how severe, what and where; and why. One more for what people have said of its time.
+
+    Args:
+        width: of a terminal, in which lines go on in another; None where a line is one whatever its length.
+    """
     grade = f"{one.severity:<8}"
-    if colour:
-        # what nobody need be told of does not stand out
-        grade = (
-            click.style(grade, dim=True)
-            if one.suppressed
-            else click.style(grade, fg=_COLOURS.get(one.severity), bold=True)
-        )
     field = "all fields together" if one.field == JOINT else one.field
     where = printable(f"{one.key} · {field}")
     value = ""
@@ -142,8 +161,24 @@ def describe(one: Told, *, colour: bool = False) -> str:
         value = f"  {observed}, expected {expected}"
     kind = "" if one.kind == "point" else f" {one.kind.replace('_', ' ')}"
     first = f"{one.time[:19].replace('T', ' ')}  {grade}  {one.event:<8}{kind}  {where}{value}"
-    return "\n    ".join(
-        filter(None, (first, printable(feedback_on(one.suppressed, one.outlasted)), printable(one.reason)))
+    if width is not None:
+        first = _filled(first, width, "")
+    if colour:
+        # what nobody need be told of does not stand out
+        shown = {"dim": True} if one.suppressed else {"fg": _COLOURS.get(one.severity), "bold": True}
+        first = first.replace(grade, click.style(grade, **shown), 1)
+    behind = filter(None, (printable(feedback_on(one.suppressed, one.outlasted)), printable(one.reason)))
+    return "\n".join([first, *(_indented(text, width) for text in behind)])
+
+
+def _indented(text: str, width: int | None) -> str:
+    return _INDENT + text if width is None else _filled(text, width, _INDENT)
+
+
+def _filled(text: str, width: int, indent: str) -> str:
+    """Lines of so many columns; a key with a hyphen stays in one."""
+    return textwrap.fill(
+        text, max(width, _NARROWEST), initial_indent=indent, subsequent_indent=_INDENT, break_on_hyphens=False
     )
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.wording import brief, counted, duration, listed, ordinal, told_apart
+from pipeline.wording import brief, counted, duration, listed, ordinal, size, told_apart
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,22 @@ def test_durations(seconds: float, text: str) -> None:
 def test_brief_numbers(number: float, text: str) -> None:
     """A few significant digits."""
     assert brief(number) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1,023 B"),
+        (1024, "1 KiB"),
+        (759_800, "742 KiB"),
+        (5 * 2**28, "1.25 GiB"),
+        (2**60, "1,048,576 TiB"),
+    ],
+)
+def test_sizes(count: int, text: str) -> None:
+    """In the largest unit that there is one of, without a limit."""
+    assert size(count) == text
 
 
 @pytest.mark.parametrize(

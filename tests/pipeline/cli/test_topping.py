@@ -1,9 +1,14 @@
 """`driftline top` and the lines of `driftline tail`, without a broker."""
 
+import io
+import re
+
 import pytest
+from rich.console import Console
 
 from pipeline.cli import run
 from pipeline.cli.tailing import Choice, Told, describe
+from pipeline.cli.topping import Service, top
 from pipeline.records import Suppression
 from tests.pipeline.adapters.live.samples import PLACE, fleet_batches, served
 from tests.pipeline.adapters.live.samples import Told as ToldView
@@ -24,7 +29,7 @@ def test_top_of_a_view(capsys: pytest.CaptureFixture[str]) -> None:
     now = told.view.overview()
     assert "not ready: restoring in/0" in shown
     assert f"{now.lanes['provisional']} provisional" in shown
-    assert f"Behind {now.lag_records}" in shown
+    assert re.search(rf"^Behind +{now.lag_records} ", shown, re.MULTILINE)
     assert f"{PLACE.topic}/{PLACE.partition}" in shown
     assert "?[31m" in shown
     assert "\x1b" not in shown
@@ -47,6 +52,25 @@ def test_top_without_an_answer(url: str, found: str, capsys: pytest.CaptureFixtu
     assert "--url" in told
 
 
+@pytest.mark.parametrize(("width", "why"), [(160, True), (80, True), (50, False)])
+def test_top_has_room_in_any_terminal(width: int, why: bool) -> None:
+    """Figures stay whole, a narrow terminal does without the reasons, and one process without its number."""
+    told, shown = ToldView(), io.StringIO()
+    for batch in fleet_batches(16):
+        told.process(batch)
+        told.commit()
+        told.round()
+    with served(told.view, told) as port:
+        assert top(Service(f"http://127.0.0.1:{port}"), Console(file=shown, width=width), interval_s=1, once=True) == 0
+    lines = shown.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    paces = [line for line in lines if re.search(r" in \d s$", line.rstrip())]
+    assert [line.split()[0] for line in paces] == ["Records/s", "Behind"]
+    (header,) = [line.rstrip() for line in lines if line.startswith("severity")]
+    assert header.endswith("reason") == why
+    assert not any("worker" in line for line in lines)
+
+
 def test_lines_of_tail() -> None:
     """When, how severe, what, where, and why; nothing that a terminal would obey."""
     one = Told(
@@ -58,6 +82,14 @@ def test_lines_of_tail() -> None:
     joint = Told("closed", "level_shift", "pump", "*", "2026-11-26T08:00:01Z", "low")
     assert describe(joint) == "2026-11-26 08:00:01  low       closed   level shift  pump · all fields together"
     assert "\x1b[" in describe(joint, colour=True)
+    assert describe(one, width=100) == describe(one)
+    assert describe(one, width=50).splitlines() == [
+        "2026-11-26 08:00:01  high      opened    pump?[2J",
+        "    · value  0, expected 14.3",
+        "    lowest remembered",
+    ]
+    long = Told("opened", "point", "pump", "value", "2026-11-26T08:00:01Z", "high", "so low " * 9)
+    assert max(map(len, describe(long, width=40).splitlines())) <= 40
 
 
 def test_what_is_suppressed_is_marked_in_the_terminal() -> None:

@@ -72,13 +72,14 @@ function start() {
   const show = (now) => {
     last = now;
     setState(now.ready ? "Ready" : "Not ready", now.ready ? "ready" : "waiting");
-    setText(part("reason"), now.reason);
+    setText(part("reason"), capital(now.reason));
     part("reason").hidden = !now.reason;
     const commit = now.committed_ms === null ? "nothing committed yet" : `committed ${formatAgo(now.now_ms - now.committed_ms)}`;
-    setText(part("facts"), `Driftline ${now.version} · bundle ${now.bundle} · ${now.profile} · ${commit}`);
+    const facts = [`Driftline ${now.version}`, now.bundle && `bundle ${now.bundle}`, now.profile, commit];
+    setText(part("facts"), facts.filter(Boolean).join(" · "));
     fillTiles(now);
     fillPhases(part("phases"), part("phase-names"), now.lanes);
-    fillPartitions(part("partitions"), part("partitions-count"), now.partitions);
+    fillPartitions(part("partitions"), part("partitions-count"), now.partitions, now.workers);
     paces();
   };
 

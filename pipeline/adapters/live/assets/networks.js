@@ -3,9 +3,9 @@
 const GOOD = new Set(["promoted", "passed", "held"]);
 
 function fillModels({ facts, waiting, trainings, events }, models) {
-  const said = [`${models.bundle} scores`];
-  if (models.champion) said.push(models.champion === models.bundle ? "it is the champion" : `champion ${models.champion}`);
-  said.push(models.followed ? "newer champions are gone over to" : "newer champions are not gone over to");
+  const said = models.bundle ? [`${models.bundle} scores`] : [];
+  if (models.champion) said.push(models.champion === models.bundle ? "it is the champion" : `${models.champion} is the champion`);
+  said.push(models.followed ? "newer champions take over" : "newer champions do not take over");
   if (models.held) said.push("promotion is held");
   if (models.trouble) said.push("the registry cannot be read just now");
   if (!models.events.length && !models.trouble) said.push("nothing is in the registry");

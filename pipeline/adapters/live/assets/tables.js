@@ -1,13 +1,15 @@
 // Partitions.
 
-function fillPartitions(table, count, partitions) {
-  setText(count, partitions.length ? String(partitions.length) : "none held");
+function fillPartitions(table, count, partitions, workers) {
+  setText(count, partitions.length ? partitions.length.toLocaleString("en") : "none held");
+  table.parentElement.hidden = partitions.length === 0;
+  table.classList.toggle("alone", workers === 1);
   const body = table.tBodies[0];
   while (body.rows.length > partitions.length) body.lastChild.remove();
   partitions.forEach((one, i) => {
     const texts = [
       ["Partition", `${one.topic}/${one.partition}`],
-      ["At", one.status.replaceAll("_", " ")],
+      ["Status", one.status.replaceAll("_", " ")],
       ["Behind", one.lag_records === null ? "–" : one.lag_records.toLocaleString("en"), "number"],
       ["Offset", one.offset === null ? "–" : one.offset.toLocaleString("en"), "number"],
       ["Keys", one.keys.toLocaleString("en"), "number"],

@@ -31,9 +31,10 @@ function makeTiles(box) {
   };
   return (now) => {
     const { records } = now;
-    set("Records a second", now.records_per_s === null ? "–" : formatNumber(now.records_per_s, 4));
-    set("Behind", now.lag_records.toLocaleString("en"), now.lag_records === 1 ? "record" : "records");
-    set("Keys", now.keys.toLocaleString("en"), formatBytes(now.state_bytes));
+    set("Records a second", now.records_per_s === null ? "–" : formatNumber(now.records_per_s, 3));
+    const known = now.partitions.length > 0;
+    set("Behind", known ? now.lag_records.toLocaleString("en") : "–", known ? (now.lag_records === 1 ? "record" : "records") : "");
+    set("Keys", now.keys.toLocaleString("en"), now.state_bytes ? `${formatBytes(now.state_bytes)} of state` : "");
     set("Episodes open", now.open_episodes.toLocaleString("en"));
     set("Points flagged", sumOf(now.anomalies).toLocaleString("en"), told(now.anomalies, [...SEVERITIES].reverse()));
     set("Records", sumOf(records).toLocaleString("en"), told(records, ["late", "duplicate", "dead_lettered"]).replace("_", "-"));
@@ -65,7 +66,7 @@ function drawPace(canvas, moments, name, noun, colour) {
   const end = moments.length ? moments[moments.length - 1].time_ms : Date.now();
   const x = linear(end - 5 * MINUTE, end, area.left, area.right),
     y = linear(0, high * 1.05, area.bottom, area.top);
-  drawNumberAxis(ctx, area, y, 0, high * 1.05, 3);
+  if (moments.length) drawNumberAxis(ctx, area, y, 0, high * 1.05, 3);
   ctx.textAlign = "left";
   ctx.fillText("5 min ago", area.left, height - 3);
   ctx.textAlign = "right";
@@ -75,7 +76,11 @@ function drawPace(canvas, moments, name, noun, colour) {
     ? `${formatNumber(last, 4)} ${noun} now, at most ${formatNumber(Math.max(...values), 4)} in the last five minutes`
     : "No figures yet";
   if (canvas.getAttribute("aria-label") !== label) canvas.setAttribute("aria-label", label);
-  if (!moments.length) return;
+  if (!moments.length) {
+    ctx.textAlign = "center";
+    ctx.fillText(label, (area.left + area.right) / 2, (area.top + area.bottom) / 2);
+    return;
+  }
   ctx.beginPath();
   moments.forEach((moment, i) => ctx.lineTo(x(moment.time_ms), y(values[i])));
   ctx.strokeStyle = theme[colour];
