@@ -143,9 +143,13 @@ def _title(page: Page) -> str:
 
 
 def _tiles(page: Page) -> str:
-    grades = [Severity(episode.severity).name.lower() for episode in page.episodes]
+    told = [episode for episode in page.episodes if episode.suppressed is None]
+    grades = [Severity(episode.severity).name.lower() for episode in told]
     order = [severity.name.lower() for severity in reversed(Severity)]
-    episodes = ", ".join(f"{grades.count(name)} {name}" for name in order if name in grades)
+    counts = [f"{whole(grades.count(name))} {name}" for name in order if name in grades]
+    if quiet := len(page.episodes) - len(told):
+        counts.append(f"{whole(quiet)} suppressed")
+    episodes = ", ".join(counts)
     return (
         header.tile("Episodes", whole(len(page.episodes)), episodes)
         + header.tile("Flagged points", whole(page.flagged), "")

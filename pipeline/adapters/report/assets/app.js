@@ -2,7 +2,7 @@
 
 const part = (id) => document.getElementById(id);
 const data = JSON.parse(part("data").textContent);
-const fieldName = (field) => (isJoint(field) ? "* (all fields together)" : field);
+const fieldName = (field) => (isJoint(field) ? "all fields together" : field);
 data.lanes.forEach((lane, number) => Object.assign(lane, { number, name: `${lane.key} · ${fieldName(lane.field)}` }));
 
 function start() {

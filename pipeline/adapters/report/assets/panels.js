@@ -73,7 +73,7 @@ function drawScore(ctx, plot, { score, x }, span) {
   });
   ctx.fillStyle = theme.muted;
   ctx.textAlign = "left";
-  ctx.fillText("score", score.left + 4, score.top - 2);
+  ctx.fillText("score, its threshold dotted", score.left + 4, score.top - 2);
 }
 
 function drawCursor(ctx, plot, main, x, y) {

@@ -77,7 +77,9 @@ def _over_time(alarms: Sequence[Alarm]) -> str:
     low, high = min(one.min() for one in opened if len(one)), max(one.max() for one in opened if len(one))
     counts = [np.histogram(one, _STRETCHES, (low, high + 1))[0].tolist() for one in opened]
     ends = (minute(low * 1000), minute(high * 1000))
-    return KEYS + drawing.paired_bars(counts, SIDES, ends, "Alarms over time of A and B", drawing.WIDE)
+    label = "Alarms over time of A and B"
+    drawn = drawing.paired_bars(counts, SIDES, ends, label, drawing.WIDE)
+    return f'{KEYS}<div class="wide" tabindex="0" role="region" aria-label="{label}, to be scrolled">{drawn}</div>'
 
 
 def show_scores(told: Mapping[str, Any], agreement: Agreement) -> str:

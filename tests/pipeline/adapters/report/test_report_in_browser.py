@@ -143,7 +143,7 @@ def test_of_all_fields_together_the_shares_are_told(opened: Opened) -> None:
             SampleLane("pump", "flow", faults=[Fault(500, 505, severity="low")]),
         ]
     )
-    assert _lane_names(page)[0] == "pump · * (all fields together)"
+    assert _lane_names(page)[0] == "pump · all fields together"
     assert "pump · all fields together" in _text(page, ".headline")
     page.click("#episodes tbody tr:nth-child(1) button")
     assert _text(page, "#why-reason") == "Point at 300."
@@ -288,6 +288,7 @@ def test_what_is_suppressed_is_quiet_and_says_by_what(opened: Opened) -> None:
     page = opened(lanes)
     assert "Suppressed by feedback: 1." in _text(page, "body")
     assert "Worst: point in valve" in _text(page, "body")
+    assert _text(page, ".tile") == "Episodes2 1 low, 1 suppressed"
     assert _texts(page, "#worst .badge") == ["low", "critical"]
     assert "suppressed by maintenance" in _texts(page, "#worst li")[1]
     page.wait_for("document.querySelectorAll('#episodes tbody tr').length === 1")

@@ -103,9 +103,13 @@ def test_a_stream_is_opened_by_the_keyboard(opened: Opened) -> None:
 @pytest.mark.browser
 @pytest.mark.parametrize("window", [{"width": 390, "height": 844}, {"width": 1280, "height": 800, "dark": True}])
 def test_it_fits_its_window(opened: Opened, window: dict[str, int | bool]) -> None:
-    """On a phone and in the dark: nothing sticks out to the side, and every drawing has what it shows."""
+    """On a phone and in the dark: nothing sticks out to the side, words stay whole, and drawings can be read."""
     page = opened(**window)
     assert page.run("document.documentElement.scrollWidth <= innerWidth")
+    narrowest = "Math.min(...[...document.querySelectorAll('#settings td:nth-child(2)')].map((one) => one.clientWidth))"
+    assert page.run(narrowest) > 60
+    lowest = "Math.min(...[...document.querySelectorAll('svg text')].map((one) => one.getBoundingClientRect().height))"
+    assert page.run(f"document.querySelectorAll('details').forEach((one) => (one.open = true)), {lowest}") > 8
     assert page.run(
         "[...document.querySelectorAll('#streams details[open] svg')].every((one) => one.clientWidth > 300)"
     )
