@@ -13,12 +13,14 @@ from pipeline.catalogue.metric import Metric
 
 ROOT = Path(__file__).parents[2]
 DASHBOARDS = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))
+RUNBOOKS = ROOT / "docs" / "runbooks"
 RULES = ROOT / "deploy" / "prometheus" / "driftline.rules.yml"
 OF_TARGETS = frozenset({"job", "instance", "worker"})
 """Labels that Prometheus and the supervisor add to every series."""
 OF_PROMETHEUS = {"up": OF_TARGETS, "ALERTS": OF_TARGETS | {"alertname", "alertstate"}}
 _SERIES: Mapping[str, Metric] = {series: metric for metric in CATALOGUE.values() for series in metric.series}
 _SELECTOR = re.compile(r"\b((?:\w+:)?driftline_[\w:]+|process_\w+|up|ALERTS)\b(?!\s*\()(\{[^}]*\})?")
+_BLOCK = re.compile(r"^```promql\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"([^"]*)"')
 _GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)")
 
@@ -70,6 +72,13 @@ def of_dashboards() -> Iterator[Query]:
         for variable in page["templating"]["list"]:
             if found := re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]):
                 yield Query(f"variable: {variable['name']}", f"count by ({found[2]}) ({found[1]})")
+
+
+def of_runbooks() -> Iterator[Query]:
+    """Queries that are told to who has been called, one a line."""
+    for path in sorted(RUNBOOKS.glob("*.md")):
+        for block in _BLOCK.findall(path.read_text()):
+            yield from (Query(path.stem, line) for line in block.splitlines())
 
 
 def selectors(expr: str) -> list[Selector]:

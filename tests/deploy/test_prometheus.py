@@ -16,7 +16,7 @@ from pipeline.catalogue.learning import DRIFT_RATIO, TRAINER_METRICS
 from tests.capabilities import find_prometheus
 from tests.chaos.service import Names, Serving, write_config
 from tests.deploy.live import JOB, Prometheus
-from tests.deploy.queries import alerts, of_dashboards, of_rules, rules, selectors
+from tests.deploy.queries import alerts, of_dashboards, of_rules, of_runbooks, rules, selectors
 from tests.kafka_broker import create_topic, read_committed, send
 
 pytestmark = [pytest.mark.kafka, pytest.mark.prometheus]
@@ -30,6 +30,7 @@ EMPTY = {
     "driftline-learning: Mean residual beside that of a day before": "there is no day before",
 }
 """Queries that are rightly empty in this run, with the reason; those of alerts beside, as none of them fires."""
+NO_TRAINER = {'up{job=~".*driftline.*trainer.*"}'}
 ABSENT = {series for metric in (DRIFT_RATIO, *TRAINER_METRICS) for series in metric.series}
 """Series that are rightly not there: no trainer runs here, and no drift is watched for without one."""
 
@@ -131,11 +132,16 @@ def test_every_rule_is_evaluated_and_recorded(run: Run) -> None:
     assert [rule["record"] for rule in rules() if "record" in rule and not run.prometheus.query(rule["record"])] == []
 
 
+def test_queries_of_runbooks_are_answered(run: Run) -> None:
+    """Prometheus understands each as it stands on its page."""
+    assert [query.where for query in of_runbooks() if not isinstance(run.prometheus.query(query.expr), list)] == []
+
+
 def test_what_queries_name_is_there(run: Run) -> None:
-    """Every selector of every rule and panel has series, so that what is empty is empty for its condition's sake."""
-    named = {one.text for query in (*of_rules(), *of_dashboards()) for one in selectors(query.expr)}
+    """Every selector of every rule, panel and runbook has series: what is empty is empty for its condition's sake."""
+    named = {one.text for query in (*of_rules(), *of_dashboards(), *of_runbooks()) for one in selectors(query.expr)}
     missing = {text for text in named if not run.prometheus.query(text)}
-    absent = {text for text in named if text.startswith("ALERTS") or text.partition("{")[0] in ABSENT}
+    absent = {text for text in named if text.startswith("ALERTS") or text.partition("{")[0] in ABSENT} | NO_TRAINER
     assert missing == absent
 
 

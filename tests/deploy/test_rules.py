@@ -6,14 +6,13 @@ import subprocess
 import pytest
 import yaml
 
-from tests.deploy.queries import ROOT, RULES, Query, alerts, of_rules, rules, unknown
+from tests.deploy.queries import ROOT, RULES, RUNBOOKS, Query, alerts, of_rules, of_runbooks, rules, unknown
 
-RUNBOOKS = ROOT / "docs" / "runbooks"
 TESTS = sorted((RULES.parent / "tests").glob("*.yml"))
 
 
-@pytest.mark.parametrize("query", [*of_rules()], ids=lambda query: query.where)
-def test_rules_name_what_there_is(query: Query) -> None:
+@pytest.mark.parametrize("query", [*of_rules(), *of_runbooks()], ids=lambda query: query.where)
+def test_rules_and_pages_name_what_there_is(query: Query) -> None:
     """A metric, a label or a value that the code renames is told here, before an alert falls silent."""
     assert unknown(query.expr) == []
 
@@ -38,10 +37,11 @@ def test_every_alert_has_a_page_that_names_it() -> None:
         page = ROOT / rule["annotations"]["runbook_url"]
         assert f"Alert `{name}`." in page.read_text(), name
         assert f"| `{name}` | [" in index
-        for heading in ("What it means", "What to look at", "What to do"):
+        for heading in ("What it means", "What to look at", "What to do", "How you know it is over"):
             assert f"## {heading}\n" in page.read_text(), page
         pages.add(page)
     assert pages == set(RUNBOOKS.glob("*.md")) - {RUNBOOKS / "README.md"}
+    assert {query.where for query in of_runbooks()} == {page.stem for page in pages}
 
 
 def test_every_alert_says_how_bad_it_is_and_what_it_is() -> None:

@@ -40,26 +40,50 @@ class Blobs:
 
     def __init__(self, url: str) -> None:
         self.shown = without_secrets(url)
+        self._url = url
+        self._opened: tuple[Any, str] | None = None
         try:
-            self._files, self._root = fsspec.core.url_to_fs(url)
-        except (ValueError, ImportError) as exc:
-            raise ConfigError(
-                f"registry {self.shown}: found that it cannot be used ({without_secrets(str(exc))}); expected the URL "
-                "of a folder, such as file:///var/lib/driftline/models or s3://bucket/models (with pip "
-                "install 'driftline[s3]')"
-            ) from exc
-        self._root = str(self._root).rstrip("/")
-        self._is_local = isinstance(self._files, LocalFileSystem)
-        if not self._is_local and has_magic(self._root):
-            raise ConfigError(f"registry {self.shown}: found a wildcard in it; expected none of *, ? and [")
+            self._open()
+        except ConfigError:
+            raise
+        except Exception:  # noqa: BLE001  each kind of store has its own
+            return  # some connect at once: one that is away is told where it is used, and asked again there
+
+    def _open(self) -> tuple[Any, str]:
+        """(files, path of the folder among them)."""
+        if self._opened is None:
+            try:
+                files, root = fsspec.core.url_to_fs(self._url)
+            except (ValueError, ImportError) as exc:
+                raise ConfigError(
+                    f"registry {self.shown}: found that it cannot be used ({without_secrets(str(exc))}); expected the "
+                    "URL of a folder, such as file:///var/lib/driftline/models or s3://bucket/models (with pip "
+                    "install 'driftline[s3]')"
+                ) from exc
+            if not isinstance(files, LocalFileSystem) and has_magic(str(root)):
+                raise ConfigError(f"registry {self.shown}: found a wildcard in it; expected none of *, ? and [")
+            self._opened = files, str(root).rstrip("/")
+        return self._opened
+
+    @property
+    def _files(self) -> Any:
+        return self._open()[0]
+
+    @property
+    def _root(self) -> str:
+        return self._open()[1]
+
+    @property
+    def _is_local(self) -> bool:
+        return isinstance(self._files, LocalFileSystem)
 
     def create(self, name: str, content: bytes) -> bool:
         """Write a file that is not there; False when it is, or another writer was first.
 
         Where neither hard links nor the store allow to tell, the last writer wins; what was written is read back.
         """
-        path = self._path(name)
         with self.told():
+            path = self._path(name)
             if self._is_local:
                 return self._link(path, content)
             try:
@@ -74,8 +98,8 @@ class Blobs:
 
     def put(self, name: str, content: bytes) -> None:
         """Write a file, over one that is there."""
-        path = self._path(name)
         with self.told():
+            path = self._path(name)
             if not self._is_local:
                 self._pipe(path, content)
                 return
@@ -110,8 +134,8 @@ class Blobs:
 
     def newest(self, folder: str) -> datetime | None:
         """When a file of a folder was written last; None where that cannot be told."""
-        path = self._path(folder)
         with suppress(NotImplementedError, FileNotFoundError), self.told():
+            path = self._path(folder)
             self._files.invalidate_cache()
             files = [str(one) for one in self._files.find(path)]
             times: list[datetime] = [self._files.modified(one) for one in files or [path]]

@@ -44,6 +44,20 @@ def test_a_folder_may_be_called_anything(tmp_path: Path) -> None:
         Blobs("memory://bucket/a[b]")
 
 
+def test_a_store_that_connects_at_once_may_be_away() -> None:
+    """It is told wherever it is used, without the secrets of its URL, and keeps nobody from anything who does not."""
+    blobs = Blobs("ftp://robot:hunter2@127.0.0.1:9/models")
+    for use in (
+        lambda: blobs.names("a"),
+        lambda: blobs.get(["a"]),
+        lambda: blobs.create("a", b""),
+        lambda: blobs.newest("a"),
+    ):
+        with pytest.raises(RegistryError, match=r"cannot be reached .*refused") as told:
+            use()
+        assert "hunter2" not in str(told.value)
+
+
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP])
 def test_a_disk_without_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """A file that is there is left alone all the same, and nothing is left beside it."""
