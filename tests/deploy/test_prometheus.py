@@ -172,6 +172,20 @@ def test_the_sums_are_those_of_what_was_sent_and_written(run: Run) -> None:
     assert [one["metric"] for one in workers] == [{"worker": "0"}, {"worker": "1"}]
 
 
+def test_gauges_and_histograms_of_two_workers_add_up(run: Run) -> None:
+    """Each worker shows its own part, and the sum of all is the whole: lanes, partitions, counts, sums and buckets."""
+    value = run.prometheus.value
+    assert value("sum(driftline_lanes)") == KEYS
+    assert value('sum(driftline_partitions{status="live"})') == PARTITIONS
+    assert value("count(count by (worker) (driftline_lanes > 0))") == 2
+    assert value('driftline_workers{state="up"}') == 2
+    assert value("sum(driftline_batch_records_sum)") == run.sent
+    scored = value('sum(driftline_points_total{disposition="scored"})')
+    assert value("sum(driftline_residual_ratio_count)") == scored > 0
+    assert value('sum(driftline_residual_ratio_bucket{le="+Inf"})') == scored
+    assert value("max(driftline_watermark_timestamp_seconds) - min(driftline_watermark_timestamp_seconds)") < 2.0
+
+
 def test_exemplars_lead_to_records_of_anomalies(run: Run) -> None:
     """The ids that Prometheus keeps with the counters are ids in the topic of anomalies, through the supervisor too."""
     now = time.time()

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 _TARGETS = frozenset({"driftline", "driftline-trainer"})
+_SERIES = 'count by (job) ({job=~"driftline.*", __name__=~"[^:]+", __name__!~"ALERTS.*|driftline_drift_ratio"})'
+"""What is scraped, but for the ratio that each partition shows once it knows what is usual."""
 _JOBS = '{job=~"driftline.*"}'
 
 
@@ -70,7 +72,7 @@ class Findings:
             "query_range", query="ALERTS", start=str(self.started), end=str(time.time()), step=str(step_s)
         )
         self.alerts = list(stretches(told["result"], step_s, waits))
-        since = f"[{math.ceil(time.time() - self.begun)}s]"
+        since = f"[{math.ceil(time.time() - self.begun - step_s)}s]"
         over = f"{since[:-1]}:{step_s}s]"
 
         def one(expr: str) -> float:
@@ -85,8 +87,7 @@ class Findings:
             told["metric"]["instance"]
             for told in prometheus.query(f"changes(process_start_time_seconds{_JOBS}{since}) > 0")
         ]
-        least = of_jobs(f"min by (job) (min_over_time(scrape_samples_scraped{_JOBS}{since}))")
-        most = of_jobs(f"max by (job) (max_over_time(scrape_samples_scraped{_JOBS}{since}))")
+        least, most = (of_jobs(f"{end}_over_time(({_SERIES}){over})") for end in ("min", "max"))
         self.series = {job: (least[job], most[job]) for job in most}
         memory = of_jobs(f"max_over_time((sum by (job) (process_resident_memory_bytes{_JOBS})){over})")
         self.figures = {

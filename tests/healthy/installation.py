@@ -147,6 +147,8 @@ class Installation:
         self._running.append(self.traffic.stop)
         for address, path in zip(addresses.values(), ("readyz", "healthz"), strict=True):
             _wait_for(f"http://{address}/{path}", directory / "driftline.log")
+        while self.prometheus.value("count(up == 1)") < len(addresses):
+            time.sleep(0.5)
 
     def stop(self) -> None:
         """End what has been started, the last first; `status` is that of the service then."""

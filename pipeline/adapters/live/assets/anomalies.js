@@ -27,7 +27,7 @@ function makeEvents({ list, none, severity, announce }, choose) {
       element("span", { class: "told" }, tellOf(event)),
     );
     button.addEventListener("click", () => choose(event, true));
-    return { event, row: element("li", {}, button), button, ago };
+    return { event, row: element("li", { "data-id": event.id }, button), button, ago };
   };
 
   const update = inTurn(async () => {

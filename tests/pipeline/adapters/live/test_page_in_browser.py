@@ -203,8 +203,25 @@ def test_axe_finds_no_fault(page: Browser, url: str, width: int, dark: bool) -> 
     assert page.run("document.documentElement.scrollWidth <= innerWidth")
 
 
+_ROUND = """
+(async () => {
+  const times = [];
+  for (let i = 0; i < 15; i++) {
+    const began = performance.now();
+    for (const path of ["overview", "anomalies?limit=100", "keys?limit=60", "models"])
+      await (await fetch(`api/v1/${path}`)).json();
+    times.push(performance.now() - began);
+  }
+  return times.sort((a, b) => a - b)[7];
+})()
+"""
+"""Median time in milliseconds in which all is answered that the page asks for."""
+
+
 def test_ten_thousand_lanes_do_not_slow_it(told: Run, page: Browser, url: str) -> None:
     """A round of questions takes as long, and the page has no more to show, however many lanes there are."""
+    _open(page, url)
+    before = page.run(_ROUND)
     many = [f"lane-{number:05}" for number in range(10_000)]
     told.process(make_batch(many, np.full(len(many), 1_768_000_000_000_000), np.zeros(len(many))))
     told.commit()
@@ -216,12 +233,9 @@ def test_ten_thousand_lanes_do_not_slow_it(told: Run, page: Browser, url: str) -
     page.type("lane-0999")
     page.wait_for("document.getElementById('keys-count').textContent.startsWith('10 matches')")
     assert time.monotonic() - began < 2.0
-    took = page.run(
-        "(async () => { const t = performance.now();"
-        "for (let i = 0; i < 5; i++) await (await fetch('api/v1/overview')).json();"
-        "return (performance.now() - t) / 5; })()"
-    )
-    assert took < 200
+    behind = page.run(_ROUND)
+    print(f"a round of questions takes {before:.1f} ms with 16 lanes, {behind:.1f} with 10,016")
+    assert behind < 2 * before + 100
 
 
 def test_without_an_answer_it_says_so(told: Run, tmp_path: Path, chromium: str) -> None:
