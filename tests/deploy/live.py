@@ -26,7 +26,7 @@ class Prometheus:
     """
 
     def __init__(
-        self, program: str, directory: Path, targets: Mapping[str, str], *, scrape: str = "500ms", evaluate: str = "1s"
+        self, program: str, directory: Path, targets: Mapping[str, str], *, scrape: str = "1s", evaluate: str = "1s"
     ) -> None:
         directory.mkdir()
         config = directory / "prometheus.yml"

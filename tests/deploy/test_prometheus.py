@@ -105,7 +105,7 @@ def run(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
             )
 
         service.wait_for(is_seen, 120)
-        time.sleep(2.5)  # for the rules to be evaluated, and rates to have two samples
+        time.sleep(4)  # for the rules to be evaluated, and rates to have two samples
         (found,) = read_committed(bootstrap, names.anomalies)
         written = [json.loads(one.value) for messages in found.values() for one in messages]
         yield Run(started, service, sent, 1, written)
