@@ -17,6 +17,17 @@ def test_rules_and_pages_name_what_there_is(query: Query) -> None:
     assert unknown(query.expr) == []
 
 
+def test_pages_name_events_and_words_that_there_are() -> None:
+    """What a page names of the log, of labels and of statuses stands in the code, and so does each metric in prose."""
+    code = "\n".join(path.read_text() for path in (ROOT / "pipeline").rglob("*.py"))
+    for page in RUNBOOKS.glob("*.md"):
+        for word in re.findall(r"`([a-z]+(?:_[a-z]+)+)`", page.read_text()):
+            if word.startswith("driftline_"):  # a histogram goes by its name, too
+                assert not unknown(word) or not unknown(f"{word}_bucket"), (page.name, word)
+            else:
+                assert f'"{word}"' in code, (page.name, word)
+
+
 def test_names_that_there_are_not_are_found() -> None:
     """The check sees a wrong metric, label, value, grouping, histogram suffix and recorded series."""
     assert unknown("rate(driftline_record_total[5m])") == ["metric driftline_record_total"]
