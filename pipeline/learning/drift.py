@@ -50,11 +50,18 @@ class DriftRule:
 
 
 class Drift(NamedTuple):
-    """A rise: of which quantile, and its level before and behind, in standard deviations of the lanes."""
+    """A rise of a quantile of residuals.
+
+    Attributes:
+        quantile: which.
+        before, behind: its level, in standard deviations of the lanes.
+        since_us: event time from which on it is the level behind, so far as can be told.
+    """
 
     quantile: float
     before: float
     behind: float
+    since_us: int
 
 
 @dataclass(slots=True)
@@ -65,6 +72,7 @@ class PartitionDrift:
     _levels: tuple["_Level", ...] = field(init=False)
     _block: Residuals = field(init=False)
     _since_us: int | None = field(default=None, init=False)
+    _begins_us: deque[int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.reset()
@@ -73,6 +81,7 @@ class PartitionDrift:
         """Another bundle scores: what is usual has to be learned anew."""
         self._levels = tuple(_Level(self.rule) for _ in QUANTILES)
         self._block, self._since_us = no_residuals(), None
+        self._begins_us = deque(maxlen=_KEPT)
 
     @property
     def rise(self) -> float | None:
@@ -91,12 +100,15 @@ class PartitionDrift:
             self._since_us = watermark_us
         if self._block.points < self.rule.block_points or watermark_us - self._since_us < self.rule.block_us:
             return None
+        self._begins_us.append(self._since_us)
         done, self._block, self._since_us = self._block, no_residuals(), watermark_us
         for quantile, level in zip(QUANTILES, self._levels, strict=True):
             risen = level.add(log_quantile(done.buckets, quantile))
             if risen is not None:
+                before, behind, blocks = risen
+                since_us = self._begins_us[-blocks]
                 self.reset()
-                return Drift(quantile, *risen)
+                return Drift(quantile, before, behind, since_us)
         return None
 
 
@@ -131,8 +143,8 @@ class _Level:
             return None
         return float(np.exp(np.mean([*self._recent][-RECENT:]) - self._anchor))
 
-    def add(self, value: float) -> tuple[float, float] | None:
-        """The level before and behind, where this value tells that it has risen."""
+    def add(self, value: float) -> tuple[float, float, int] | None:
+        """The level before and behind, and how many values that is for, where this value tells that it has risen."""
         self._recent.append(value)
         if len(self._usual) < self._rule.usual_blocks:
             self._usual.append(value)
@@ -145,7 +157,7 @@ class _Level:
         newest = _behind_change(np.array(self._recent))
         behind = float(newest.mean())
         if behind - self._anchor >= np.log(self._rule.least_rise):
-            return float(np.exp(self._anchor)), float(np.exp(behind))
+            return float(np.exp(self._anchor)), float(np.exp(behind)), len(newest)
         # a change for the better, or too small: what is usual is learned anew
         self._usual = []
         self._recent = deque(newest.tolist(), maxlen=_KEPT)

@@ -32,6 +32,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
         bundle: with 'drift', first digits of the id of the one in service.
         topic, partition: with 'drift', where.
         event_time: with 'drift', the newest of the partition.
+        since: with 'drift', the event time at which it has begun, so far as can be told; None of earlier versions.
         quantile: with 'drift', of the residuals that has risen.
         before, behind: with 'drift', its level before and behind the change, in standard deviations of the lanes.
     """
@@ -47,6 +48,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     topic: str | None = None
     partition: int | None = None
     event_time: datetime | None = None
+    since: datetime | None = None
     quantile: float | None = None
     before: float | None = None
     behind: float | None = None

@@ -127,7 +127,8 @@ class DriftWatch:
         signal = Signal(
             name=new_name(at, "drift"), kind="drift", at=at, by=ACTOR, reason=reason,
             bundle=self._bundles.get(place, self.bundle), topic=place.topic, partition=place.partition,
-            event_time=_EPOCH + timedelta(microseconds=watermark_us), quantile=drift.quantile, before=drift.before,
+            event_time=_EPOCH + timedelta(microseconds=watermark_us),
+            since=_EPOCH + timedelta(microseconds=drift.since_us), quantile=drift.quantile, before=drift.before,
             behind=drift.behind,
         )  # fmt: skip
         self.log.warning("drift", place=f"{place.topic}/{place.partition}", reason=reason, signal=signal.name)

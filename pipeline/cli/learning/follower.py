@@ -129,7 +129,8 @@ class Follower:
         if newest is None:
             raise TypeError("found a training due without records, expected some")
         since, until = newest - self._config.retrain.history, newest + timedelta(microseconds=1)
-        told = [one.event_time for one in situation.signals if one.name in due.answers and one.event_time is not None]
+        drifts = [one.since or one.event_time for one in situation.signals if one.name in due.answers]
+        told = [at for at in drifts if at is not None]
         reasons = [f"{one.kind}: {one.reason}" for one in situation.signals if one.name in due.answers]
         job = Job(
             new_name(began),

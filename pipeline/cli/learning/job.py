@@ -25,7 +25,7 @@ class Job(msgspec.Struct, frozen=True):
         champion: id of the bundle to train on from.
         since_us, until_us: event times of the history, the latter exclusive.
         reason: what it is for, in words; goes into the history of the registry.
-        learn_from_us: event time of the drift that it is to answer; None to learn from all of the history.
+        learn_from_us: event time at which the drift began that it is to answer; None to learn from all of the history.
     """
 
     name: str

@@ -36,6 +36,7 @@ def test_a_rise_of_a_third_is_told_within_a_day(swing: float) -> None:
         at, drift = told[0]
         assert 200 < at < 200 + DAY
         assert drift.behind / drift.before == pytest.approx(1.3, rel=0.15)
+        assert abs(drift.since_us / RULE.block_us - 200) < DAY / 2
 
 
 @pytest.mark.parametrize("swing", [0.0, 0.3])
@@ -52,6 +53,14 @@ def test_what_gets_easier_is_no_drift_and_neither_is_its_way_back() -> None:
 def test_a_change_soon_after_what_is_usual_is_known_is_told_soon() -> None:
     """Ten blocks behind the first thirty: these count as well."""
     assert [at for at, _ in _told([1.0] * 40 + [3.0] * 60)]
+
+
+def test_it_is_told_when_a_plain_rise_began() -> None:
+    """To a block or two, though it takes several to tell it."""
+    for seed in range(10):
+        ((at, drift),) = _told([1.0] * 100 + [2.0] * 60, seed)
+        assert at > 105
+        assert abs(drift.since_us / RULE.block_us - 100) <= 2
 
 
 def test_small_rises_add_up() -> None:
