@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.network import HORIZONS
+from detectors.profiles import PROFILES
 
 SETTLING_POINTS = 40
 """First points of a series, while its normaliser settles; nothing is learned from forecasts made there."""
 HELD_BACK = 5
 """One part in this many of each series, the last, is held back from training."""
+REBUILT_STEPS = PROFILES["balanced"].window
+"""Steps that a state is rebuilt from where another network takes a lane over."""
 
 
 @dataclass(frozen=True, slots=True)

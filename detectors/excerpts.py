@@ -1,145 +1,26 @@
-"""What the forecaster learns from on a user's own history: excerpts of series, and the later values of each.
+"""What the forecaster learns from on a user's own history: excerpts of its series.
 
-A history is split by time: what lies in the last fifth of a series is never trained on, and validation judges it. A
-forecast from before the split whose target lies behind it belongs to neither. What is masked, such as the points of
-episodes, is neither forecast nor a target; the network still sees it, as it does when it scores.
+Some excerpts begin as a lane does that another network has just taken over, see `detectors.rebuilding`: what is scored
+behind a swap is part of what a network is there for.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.examples import HELD_BACK, SETTLING_POINTS, Examples
-from detectors.frontend import see_series
-from detectors.groups import OWN_INPUTS
-from detectors.network import CLOCK_INPUTS, FIELD_INPUTS, joint_inputs
-from detectors.profiles import PROFILES, Profile
+from detectors.examples import REBUILT_STEPS, Examples
+from detectors.network import FIELD_INPUTS
+from detectors.series import Series
 
 DROPPED = 0.15
 """Chance that a field of a joint excerpt is missing over a part of it, so that missing fields are nothing new."""
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """The points of one lane of m points.
-
-    Attributes:
-        values: (m,) float64, finite.
-        time_us: (m,) int64, rising.
-        step: (m,) int64, rising: which step of its series each is.
-        is_masked: (m,) bool, neither forecast from nor a target.
-    """
-
-    values: NDArray[np.float64]
-    time_us: NDArray[np.int64]
-    step: NDArray[np.int64]
-    is_masked: NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """A lane, or all lanes of a key, step by step.
-
-    Attributes:
-        inputs: (steps, inputs) float32.
-        targets: (steps, fields * horizons) float32, NaN where nothing is to be learned or judged.
-        split: first step that is held back.
-        begin: first step that is learned from; what comes before brings the state to where scoring has it.
-    """
-
-    inputs: NDArray[np.float32]
-    targets: NDArray[np.float32]
-    split: int
-    begin: int = 0
-
-
-def least_steps(horizons: Sequence[int]) -> int:
-    """Steps that a series needs to be learned from."""
-    return HELD_BACK * (max(horizons) + SETTLING_POINTS)
-
-
-def first_held_back(steps: int, begin: int = 0) -> int:
-    """The step from which so many are held back, where those from a step on are learned from."""
-    return steps - (steps - begin) // HELD_BACK
-
-
-def is_dead(values: NDArray[np.float64], least: int) -> NDArray[np.bool_]:
-    """Which points (m,) are of a run of so many or more equal values: a lane that tells nothing for so long is dead.
-
-    Its forecasts are certain, and what is gained by being ever more so would outweigh all that other lanes teach.
-    """
-    if not len(values):
-        return np.zeros(0, np.bool_)
-    first = np.flatnonzero(np.diff(values, prepend=np.nan) != 0)  # of each run
-    lengths = np.diff(first, append=len(values))
-    return np.repeat(lengths >= least, lengths)
-
-
-def lane_series(
-    track: Track, horizons: Sequence[int], profile: Profile = PROFILES["balanced"], begin: int = 0
-) -> Series:
-    """The series of a lane for a shared network; its steps are the lane's own points, learned from one of them on."""
-    track = Track(track.values, track.time_us, np.arange(len(track.values)), track.is_masked)
-    split = first_held_back(len(track.values), begin)
-    inputs, targets = _see(track, horizons, split, profile)
-    targets[:begin] = np.nan
-    return Series(inputs, targets, split, begin)
-
-
-def joint_series(
-    tracks: Sequence[Track],
-    steps: int,
-    horizons: Sequence[int],
-    profile: Profile = PROFILES["balanced"],
-    begin: int = 0,
-) -> Series:
-    """The series of a key for a joint network.
-
-    Args:
-        tracks: of each field in the network's order; of no points where a field has none.
-        steps: of the key.
-        horizons: in points of a field's own, whatever the others have.
-        profile: whose look-back to use.
-        begin: first step that is learned from.
-    """
-    split, width = first_held_back(steps, begin), len(horizons)
-    inputs = np.zeros((steps, joint_inputs(len(tracks))), np.float32)
-    targets = np.full((steps, len(tracks) * width), np.nan, np.float32)
-    for place in reversed(range(len(tracks))):  # so that the first field that is there tells the time
-        track = tracks[place]
-        seen, theirs = _see(track, horizons, split, profile)
-        base = place * FIELD_INPUTS
-        inputs[track.step, base : base + OWN_INPUTS] = seen[:, :OWN_INPUTS]
-        inputs[track.step, base + OWN_INPUTS] = 1.0
-        inputs[track.step, -CLOCK_INPUTS:] = seen[:, OWN_INPUTS:]
-        targets[track.step, place * width : (place + 1) * width] = theirs
-    targets[:begin] = np.nan
-    return Series(inputs, targets, split, begin)
-
-
-def _see(
-    track: Track, horizons: Sequence[int], split: int, profile: Profile
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Inputs (m, INPUTS) and targets (m, horizons) of a lane's points.
-
-    As when scoring, no forecast is answered across a gap. None leads across the split.
-    """
-    count = len(track.values)
-    targets = np.full((count, len(horizons)), np.nan, np.float32)
-    seen = see_series(track.values, track.time_us, profile)
-    for k, horizon in enumerate(horizons):
-        if horizon >= count:
-            continue
-        later, now = slice(horizon, None), slice(None, -horizon)
-        unusable = track.is_masked[now] | track.is_masked[later] | (seen.run[later] <= horizon)
-        unusable |= (track.step[now] < split) & (track.step[later] >= split)
-        with np.errstate(over="ignore"):
-            z = np.arcsinh((track.values[later] - seen.mean[now]) / seen.sd[now])
-        targets[now, k] = np.where(unusable | ~np.isfinite(z), np.nan, z)
-    targets[:SETTLING_POINTS] = np.nan
-    return seen.inputs, targets
+REBUILT_EVERY = 3
+"""One excerpt in so many begins with a state that was rebuilt."""
+_INCREMENT, _LOOK_BACK = 1, slice(2, 7)
+"""Inputs of a field: the increment, and those that come from a day or a week before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +31,13 @@ class Draw:
         index: (n,) which series each is of.
         stop: (n,) the step before which it ends.
         dropped: (drops, 4) excerpt, field, and the steps of the excerpt from and up to which the field is taken away.
+        is_rebuilt: (n,) whether it begins with a state that was rebuilt.
     """
 
     index: NDArray[np.int64]
     stop: NDArray[np.int64]
     dropped: NDArray[np.int64]
+    is_rebuilt: NDArray[np.bool_]
 
     def of(self, part: slice) -> "Draw":
         """Some of the excerpts, with what is dropped of them."""
@@ -162,7 +45,7 @@ class Draw:
         places[part] = np.arange(len(self.index[part]))
         dropped = self.dropped[places[self.dropped[:, 0]] >= 0]
         dropped[:, 0] = places[dropped[:, 0]]
-        return Draw(self.index[part], self.stop[part], dropped)
+        return Draw(self.index[part], self.stop[part], dropped, self.is_rebuilt[part])
 
     def gone(self, steps: int, fields: int) -> NDArray[np.bool_]:
         """Which fields are taken away: (n, steps, fields)."""
@@ -213,12 +96,13 @@ class Excerpts:
             for row, place in np.argwhere(rng.random((count, self.fields)) < DROPPED).tolist():
                 first, last = np.sort(rng.integers(self.steps + 1, size=2)).tolist()
                 dropped.append((row, place, first, last))
-        return Draw(index, stop, np.array(dropped, np.int64).reshape(-1, 4))
+        return Draw(index, stop, np.array(dropped, np.int64).reshape(-1, 4), self._rebuilt(count))
 
     def draw(self, rng: np.random.Generator, count: int) -> Examples:
         """So many excerpts of what is not held back."""
         draw = self.choose(rng, count)
         examples = self._cut(list(zip(draw.index.tolist(), draw.stop.tolist(), strict=True)))
+        self.forget(examples.inputs, draw.is_rebuilt.nonzero()[0])
         if len(draw.dropped):
             gone = draw.gone(self.steps, self.fields)
             examples.inputs[..., : self.fields * FIELD_INPUTS][gone.repeat(FIELD_INPUTS, -1)] = 0.0
@@ -241,7 +125,28 @@ class Excerpts:
         for row, (index, stop) in enumerate(ends):
             before = self.series[index].split - (stop - self.steps)
             examples.targets[row, : max(before, 0)] = np.nan
+        self.forget(examples.inputs, self._rebuilt(len(ends)).nonzero()[0])
         return examples
+
+    def forget(self, inputs: Any, rows: Any) -> None:
+        """Take away what a state is rebuilt without, in place: all but the newest of the context, and their look-back.
+
+        Args:
+            inputs: (excerpts, steps, inputs), an array or a tensor.
+            rows: indices of excerpts, likewise.
+        """
+        first = self.context - REBUILT_STEPS
+        if not len(rows):
+            return
+        inputs[rows, :first] = 0.0
+        for base in range(0, self.fields * FIELD_INPUTS, FIELD_INPUTS):
+            inputs[rows, first, base + _INCREMENT] = 0.0
+            inputs[rows, first : self.context, base + _LOOK_BACK.start : base + _LOOK_BACK.stop] = 0.0
+
+    def _rebuilt(self, count: int) -> NDArray[np.bool_]:
+        """Which of so many excerpts begin with a rebuilt state; none where the context is no longer than that takes."""
+        is_rebuilt: NDArray[np.bool_] = np.arange(count) % REBUILT_EVERY == 0
+        return is_rebuilt & (self.context > REBUILT_STEPS)
 
     def _cut(self, ends: Sequence[tuple[int, int]]) -> Examples:
         """The excerpts that end before a step of a series each."""

@@ -6,6 +6,7 @@ import warnings
 import torch
 from torch import Tensor, nn
 
+from detectors.examples import REBUILT_STEPS
 from detectors.network import FIELD_INPUTS, LEAST_NU, LOG_SIGMA_RANGE, LOG_SIGMA_SHIFT, Network
 from detectors.training.cells import State, new_cells
 from detectors.training.config import TrainingConfig
@@ -56,7 +57,7 @@ class Forecaster(nn.Module):
         fed = self._convolve(inputs)
         if self._context:
             with torch.no_grad():
-                before, state = self._recur(fed[:, : self._context], None)
+                before, state = self._lead_up(inputs[:, : self._context], fed[:, : self._context])
             inputs, fed = inputs[:, self._context :], fed[:, self._context :]
         hidden, _ = self._recur(fed, state)
         seen = [hidden, inputs]
@@ -95,6 +96,22 @@ class Forecaster(nn.Module):
         before = self.convolution.kernel_size[0] - 1
         padded = nn.functional.pad(inputs.transpose(1, 2), (before, 0))
         return torch.tanh(self.convolution(padded)).transpose(1, 2)
+
+    def _lead_up(self, inputs: Tensor, fed: Tensor) -> tuple[Tensor, State]:
+        """(series, steps, H) of the last layer over a context, and the state behind it.
+
+        A series that has no steps at first, all of whose inputs are 0 there, has a state of zeros before the steps that
+        a state is rebuilt from.
+        """
+        first = fed.shape[1] - REBUILT_STEPS
+        if first <= 0:
+            return self._recur(fed, None)
+        is_there = inputs[:, 0].ne(0).any(-1)
+        earlier, state = self._recur(fed[:, :first], None)
+        kept = is_there[:, None]
+        state = (state[0] * kept, state[1] * kept) if isinstance(state, tuple) else state * kept
+        hidden, state = self._recur(fed[:, first:], state)
+        return torch.cat([earlier * kept[:, None], hidden], 1), state
 
     def _recur(self, inputs: Tensor, state: State | None) -> tuple[Tensor, State]:
         if self.is_fused and isinstance(self.cells, nn.LSTM) and not isinstance(state, Tensor):

@@ -120,6 +120,7 @@ class ExcerptSource:
         places = starts[:, None] + torch.arange(steps, device=inputs.device)
         cut, later = (_arrive(staged[places], device) for staged in (inputs, targets))
         later[:, :context] = torch.nan
+        self._excerpts.forget(cut, send_array(draw.is_rebuilt.nonzero()[0], device))
         if len(draw.dropped):
             width = later.shape[2] // self._excerpts.fields
             gone = send_array(draw.gone(steps, self._excerpts.fields), device)

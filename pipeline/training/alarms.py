@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from detectors.excerpts import first_held_back
+from detectors.series import first_held_back
 from pipeline.feedback import MAINTENANCE, NOTHING_SAID, Ranges
 from pipeline.records import Anomaly, Checkpoint, Disposition, VerdictTable
 from pipeline.training.history import History, kinds_of, of_fields

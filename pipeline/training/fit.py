@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detectors.excerpts import Excerpts, Series, Track, is_dead, joint_series, lane_series, least_steps
+from detectors.excerpts import Excerpts
 from detectors.network import Network
+from detectors.series import Series
 from pipeline.errors import MissingExtraError, ShortHistoryError
 from pipeline.resuming import TrainingStore, identity_of, run_training
+from pipeline.training.gathering import GatherConfig, gather
 from pipeline.training.history import History
 
 try:
@@ -35,7 +36,7 @@ class FitConfig:
         time_limit_s: ends the run early, its learning rate lowered in time; None for no limit.
         learn_from_us: event time from which on there is something to learn, and of which the newest fifth is held back;
             what comes before is gone through, so that states are those of scoring. At least `least_steps` are learned
-            from. None for all.
+            from, and beside them histories in which what is new has gone on. None for all.
     """
 
     training: TrainingConfig
@@ -45,6 +46,12 @@ class FitConfig:
     by_pane: bool = False
     time_limit_s: float | None = None
     learn_from_us: int | None = None
+
+    @property
+    def gathering(self) -> GatherConfig:
+        """What decides the series."""
+        of = self.training
+        return GatherConfig(of.horizons, of.fields, of.context, self.length, self.by_pane, self.learn_from_us, of.seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,7 @@ def fit(
         CheckpointError: what is kept is damaged, or of another history or configuration.
         ShortHistoryError: the history is too short to learn from, or there is nothing of it that is not masked.
     """
-    gathered = gather(history, config)
+    gathered = gather(history, config.gathering)
     series = gathered.series
     excerpts = Excerpts(series, config.training.context, config.length, len(config.training.fields) or 1)
     validation = excerpts.held_back(config.validation)
@@ -124,7 +131,8 @@ def fit(
             "precision": trained.precision,
             "processes": trained.processes,
             "best_step": trained.best_step,
-            "series": len(series),
+            "series": len(series) - gathered.prolonged,
+            "series_prolonged": gathered.prolonged,
             "series_too_short": gathered.too_short,
             "series_dead": gathered.dead,
             "points": history.points_kept,
@@ -136,88 +144,6 @@ def fit(
             "persistence_error": trained.persistence_error_by_horizon,
         },
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """What there is to learn from.
-
-    Attributes:
-        series: by name.
-        too_short: series that are left out, being too short.
-        dead: those that are left out, of which nothing is left to learn that is not masked.
-    """
-
-    series: list[Series]
-    too_short: int
-    dead: int
-
-
-def gather(history: History, config: FitConfig) -> Gathered:
-    """The series to learn from.
-
-    Points of episodes are masked, and so are those of lanes that tell one value for a whole excerpt.
-
-    Raises:
-        ShortHistoryError: none is long enough, or none of those that are has anything to learn from.
-    """
-    names, horizons = config.training.fields, config.training.horizons
-    excerpt = config.training.context + config.length
-    needed = max(least_steps(horizons), excerpt * 5 // 4 + 1)
-    found: list[Series] = []
-    too_short = longest = 0
-    for _, points in history:
-        step = group(points, by_pane=config.by_pane)
-        tracks = {name: _track(points, step, place, excerpt) for place, name in enumerate(history.fields)}
-        steps = [int(step[-1]) + 1] if names else [len(track.values) for track in tracks.values()]
-        longest = max(longest, *steps)
-        too_short += sum(count < needed for count in steps)
-        if not names:
-            found += [
-                lane_series(track, horizons, begin=_begin(track.time_us, len(track.values), config))
-                for track in tracks.values()
-                if len(track.values) >= needed
-            ]
-        elif steps[0] >= needed:
-            first = np.searchsorted(step, np.arange(steps[0]))
-            begin = _begin(points["time_us"][first], steps[0], config)
-            found.append(joint_series([tracks[name] for name in names], steps[0], horizons, begin=begin))
-    if not found:
-        raise ShortHistoryError(
-            f"found a history of at most {longest} records a key; expected at least {needed} to learn from"
-        )
-    series = [one for one in found if np.isfinite(one.targets[: one.split]).any()]
-    if not series:
-        raise ShortHistoryError(
-            f"found {len(found)} series, of which all points are of incidents or of one value for {excerpt} records; "
-            "expected some that change: give a longer history"
-        )
-    return Gathered(series, too_short, len(found) - len(series))
-
-
-def _begin(time_us: NDArray[np.int64], steps: int, config: FitConfig) -> int:
-    """First step that is learned from, of the event times of all."""
-    if config.learn_from_us is None:
-        return 0
-    newest = steps - least_steps(config.training.horizons)
-    return max(min(int(np.searchsorted(time_us, config.learn_from_us)), newest), 0)
-
-
-def group(points: NDArray[np.void], *, by_pane: bool) -> NDArray[np.int64]:
-    """Step of the key that each of its points (n,) is of: points of one record, or of one pane, step together.
-
-    It is the rule by which `detectors.groups` groups them.
-    """
-    together = np.diff(points["time_us" if by_pane else "position"]) == 0
-    steps: NDArray[np.int64] = np.concatenate([[0], np.cumsum(~together)]).astype(np.int64)
-    return steps
-
-
-def _track(points: NDArray[np.void], step: NDArray[np.int64], place: int, excerpt: int) -> Track:
-    """The points of the field at a place; a lane that has one value for a whole excerpt is masked there."""
-    mine = points["field"] == place
-    values, time_us, in_episode = (points[name][mine] for name in ("value", "time_us", "in_episode"))
-    return Track(values, time_us, step[mine], in_episode | is_dead(values, excerpt))
 
 
 def _digest(series: Sequence[Series]) -> str:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from detectors.detector import Detector
 from detectors.examples import Examples
-from detectors.excerpts import Series, Track, joint_series, lane_series
 from detectors.network import HORIZONS, Network
 from detectors.profiles import PROFILES
+from detectors.series import Series, Track, joint_series, lane_series
 from detectors.thresholds import ThresholdTable, make_decision
 from detectors.training import TrainingConfig, judge_forecasts
 from pipeline.adapters.bundles import load_bundle, shipped_bundle_path

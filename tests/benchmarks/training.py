@@ -15,11 +15,12 @@ import numpy as np
 import torch
 
 from detectors.examples import training_examples
-from detectors.excerpts import Excerpts, Series
+from detectors.excerpts import Excerpts
 from detectors.features import INPUTS
 from detectors.frontend import series_inputs
 from detectors.network import HORIZONS
 from detectors.profiles import PROFILES
+from detectors.series import Series
 from detectors.synthetic import Corpus
 from detectors.training import ExcerptSource, Ranks, TrainingConfig
 from detectors.training.devices import CPU_BATCH, SAMPLE, choose_batch, choose_kernels

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from detectors.excerpts import Excerpts, Track, is_dead, joint_series, lane_series, least_steps
+from detectors.excerpts import Excerpts
 from detectors.frontend import see_series
 from detectors.network import joint_inputs
+from detectors.series import Track, is_dead, joint_series, lane_series, least_steps
 from tests.fakes import INTERVAL_US, START_US, seasonal
 
 HORIZONS = (1, 4)
@@ -136,6 +137,25 @@ def test_fields_are_taken_away_in_training_alone() -> None:
     assert (drawn.inputs[gone][:, :8] == 0).all()
     assert np.isnan(drawn.targets[gone][:, :2]).all()
     assert (excerpts.held_back(4).inputs[..., 7] == 1).all()
+
+
+@pytest.mark.parametrize("fields", [1, 2])
+def test_one_excerpt_in_three_begins_as_behind_a_swap(fields: int) -> None:
+    """Before the window there is nothing, and in it no look-back; behind the context all is there, and targets stay."""
+    tracks = [make_track(np.tile(values(seed), 3)) for seed in (7, 8)]
+    lane, joint = lane_series(tracks[0], HORIZONS, begin=800), joint_series(tracks, 3 * COUNT, HORIZONS, begin=800)
+    series = lane if fields == 1 else joint
+    excerpts = Excerpts([series], 100, 50, fields=fields)
+    for cut in (excerpts.draw(np.random.default_rng(7), 9), excerpts.held_back(2)):
+        begins = np.arange(len(cut.inputs)) % 3 == 0
+        assert ((cut.inputs[:, :36] == 0).all(axis=(1, 2)) == begins).all()
+        for base in range(0, 8 * fields, 8):
+            look_back = cut.inputs[:, 36:100, base + 2 : base + 7]
+            assert ((look_back == 0).all(axis=(1, 2)) == begins).all()
+            assert (cut.inputs[begins, 36, base + 1] == 0).all()
+        clock = {row[-3:].tobytes() for row in series.inputs}
+        assert all(row[-3:].tobytes() in clock for excerpt in cut.inputs for row in excerpt[36:])
+        assert np.isfinite(cut.targets[begins]).any()
 
 
 def test_excerpts_longer_than_a_series_are_refused() -> None:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from detectors.detector import Detector
-from detectors.excerpts import Track, joint_series
 from detectors.frontend import see_series
 from detectors.layout import lane_dtype
 from detectors.network import HORIZONS, Network, joint_inputs, weight_shapes
 from detectors.profiles import PROFILES
+from detectors.series import Track, joint_series
 from detectors.thresholds import fixed_decision
 from pipeline.engine import EngineConfig, Outcome, PartitionEngine
 from pipeline.records import Disposition

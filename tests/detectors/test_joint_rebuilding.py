@@ -7,11 +7,11 @@ import pytest
 from numpy.typing import NDArray
 
 from detectors.detector import Detector
-from detectors.excerpts import joint_series
 from detectors.frontend import see_series
 from detectors.layout import Slab
 from detectors.minifloat import decode
 from detectors.network import HORIZONS, Network
+from detectors.series import joint_series
 from pipeline.carrying import carry_state
 from pipeline.engine import PartitionEngine
 from pipeline.records import JOINT

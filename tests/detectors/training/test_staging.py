@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from detectors.excerpts import Excerpts, joint_series, lane_series
+from detectors.excerpts import Excerpts
+from detectors.series import joint_series, lane_series
 from tests.detectors.test_excerpts import COUNT, HORIZONS, make_track, values
 
 pytestmark = pytest.mark.torch
@@ -11,9 +12,9 @@ def excerpts(*, joint: bool) -> Excerpts:
     """Of three series of different lengths; of two fields each, if joint."""
     if joint:
         keys = [[make_track(values(seed)), make_track(values(seed + 1))] for seed in (1, 3)]
-        return Excerpts([joint_series(tracks, COUNT, HORIZONS) for tracks in keys], 30, 50, fields=2)
+        return Excerpts([joint_series(tracks, COUNT, HORIZONS) for tracks in keys], 70, 50, fields=2)
     lanes = (values(), np.tile(values(8), 3), np.tile(values(9), 2))
-    return Excerpts([lane_series(make_track(lane), HORIZONS) for lane in lanes], 30, 50)
+    return Excerpts([lane_series(make_track(lane), HORIZONS) for lane in lanes], 70, 50)
 
 
 @pytest.mark.parametrize("joint", [False, True])

@@ -4,7 +4,7 @@ import pytest
 from pipeline.engine import EngineConfig
 from pipeline.records import Batch
 from pipeline.training.alarms import AlarmCounter, count_alarms
-from pipeline.training.fit import group
+from pipeline.training.gathering import group
 from pipeline.training.history import History
 from pipeline.windows import TimeWindows
 from tests.fakes import (
