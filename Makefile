@@ -62,7 +62,7 @@ broker: $(RUNTIME) ## run an Apache Kafka broker on loopback until Ctrl-C (BROKE
 chaos: $(RUNTIME) $(PACKAGE) $(TOOLS) ## kill members of the service at random and in swaps, and compare what is seen (KILLS=20 SEED=1)
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED)
 
-drifting: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) kafka ## serve a fleet that changes for good, and see it learned (DRIFTING_ARGS="--keys 80")
+drifting: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) kafka ## serve a fleet that changes for good, and see it learned (DRIFTING_ARGS="--keys 80 --rise 4")
 	@$(BIN)/python -m tests.drifting $(DRIFTING_ARGS)
 
 soak: $(RUNTIME) $(PACKAGE) $(TOOLS) ## serve two million records through fifty rebalances, and watch the memory

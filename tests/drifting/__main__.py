@@ -1,6 +1,6 @@
 """The campaign: a fleet changes for good while it is served, and the service learns it.
 
-`make drifting`, or `python -m tests.drifting --keys 80 --steps 400`. A service with `retrain.enabled` is fed over a
+`make drifting`, or `python -m tests.drifting --keys 40 --steps 400`. A service with `retrain.enabled` is fed over a
 real broker. Behind the change its trainer is to bring a network that forecasts the new streams better than the one
 before would have, at no more alarms than the risk allows. What readers of committed messages find has to be what a
 replay of the topic says that is told of the swaps, record for record. Reports of the replay and of the gate stay in
@@ -17,6 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tests.chaos.service import Names
 from tests.drifting import figures
 from tests.drifting.campaign import Campaign, Course, in_days, serve
 from tests.drifting.figures import Scored
@@ -33,11 +34,11 @@ BUDGET = 0.7 * DAY / 1000
 def main() -> int:
     """Exit status: 0 when all that is promised is met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--keys", type=int, default=80)
+    parser.add_argument("--keys", type=int, default=40)
     parser.add_argument("--before", type=int, default=5, help="days until the change")
     parser.add_argument("--behind", type=int, default=10, help="days from then on")
     parser.add_argument("--faulty", type=int, default=2, help="days, the last, in which each machine hangs once")
-    parser.add_argument("--rise", type=float, default=0.5, help="of the level; the day's amplitude is about 1")
+    parser.add_argument("--rise", type=float, default=2.0, help="of the level; the day's amplitude is about 1")
     parser.add_argument("--day-s", type=float, default=120.0, help="seconds that a day takes during trainings")
     parser.add_argument("--steps", type=int, default=400, help="retrain.steps")
     parser.add_argument("--time-limit", default="2min", help="retrain.time_limit")
@@ -61,17 +62,17 @@ def main() -> int:
         broker = Broker(Path(name) / "broker")
         broker.start()
         try:
-            course = serve(
-                Campaign(fleet, options.day_s, retrain, options.held_out), broker, Path(name), tell=console.print
-            )
-            return _judge(fleet, course, broker, options.out, console)
+            names = Names.of("drifting", "fleet")
+            campaign = Campaign(fleet, options.day_s, retrain, options.held_out, names)
+            course = serve(campaign, broker.bootstrap, Path(name), tell=console.print)
+            return _judge(fleet, course, options.out, console)
         finally:
             broker.stop()
 
 
-def _judge(fleet: Fleet, course: Course, broker: Broker, out: Path, console: Console) -> int:
-    served = replay(broker, course, out / "served", "--swaps", str(course.log))
-    frozen = replay(broker, course, out / "frozen", "--bundle", "shipped")
+def _judge(fleet: Fleet, course: Course, out: Path, console: Console) -> int:
+    served = replay(course, out / "served", "--swaps", str(course.log))
+    frozen = replay(course, out / "frozen", "--bundle", "shipped")
     shutil.copy(course.log, out)
     for report in sorted((course.registry / "runs").glob("*-gate.*")):
         shutil.copy(report, out)
@@ -79,7 +80,7 @@ def _judge(fleet: Fleet, course: Course, broker: Broker, out: Path, console: Con
     _tell_runs(fleet, course, console)
     mine, prior = figures.read_scored(fleet, served), figures.read_scored(fleet, frozen)
     _tell_days(fleet, mine, prior, console)
-    told, differences = compare(broker, served)
+    told, differences = compare(course, served)
     failures = [*differences, *_summary(fleet, course, mine, prior, console)]
     console.print(f"committed {told}: {'as' if not differences else 'NOT as'} replayed, record for record")
     console.print(f"reports: {served / 'report.html'}, {frozen / 'report.html'}, {out}/*-gate.html")

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.cli import run
-from tests.drifting.campaign import NAMES, Course
-from tests.kafka_broker import Broker, read_committed, read_to_end
+from tests.drifting.campaign import Course
+from tests.kafka_broker import read_committed, read_to_end
 
 FLOATS = ("value", "expected", "lower", "upper")
 HALVES = ("score", "threshold", "surprise", "segment_score")
@@ -19,19 +19,20 @@ HALVES = ("score", "threshold", "surprise", "segment_score")
 SAYS = ("is_anomaly", "severity", "phase", "disposition", "episode")
 
 
-def replay(broker: Broker, course: Course, out: Path, *arguments: str) -> Path:
+def replay(course: Course, out: Path, *arguments: str) -> Path:
     """Directory of a replay of the whole topic."""
-    command = ["replay", f"kafka://{broker.bootstrap}/{NAMES.input}", "--config", str(course.config)]
+    command = ["replay", f"kafka://{course.bootstrap}/{course.names.input}", "--config", str(course.config)]
     if (status := run([*command, "--out", str(out), "--overwrite", "--quiet", *arguments])) != 0:
         raise AssertionError(f"found exit status {status} of the replay to {out}")
     return out
 
 
-def compare(broker: Broker, replayed: Path) -> tuple[dict[str, int], list[str]]:
+def compare(course: Course, replayed: Path) -> tuple[dict[str, int], list[str]]:
     """(what there was to compare, differences); no differences, if all is well."""
-    anomalies, letters = read_committed(broker.bootstrap, NAMES.anomalies, NAMES.dead_letters)
-    verdicts = read_to_end(broker.bootstrap, NAMES.verdicts)
-    sent = read_to_end(broker.bootstrap, NAMES.input)
+    bootstrap, names = course.bootstrap, course.names
+    anomalies, letters = read_committed(bootstrap, names.anomalies, names.dead_letters)
+    verdicts = read_to_end(bootstrap, names.verdicts)
+    sent = read_to_end(bootstrap, names.input)
     lines = [json.loads(line) for message in verdicts for line in message.value.splitlines()]
     events = [json.loads(one.value or "") for mine in anomalies.values() for one in mine]
     told = {"records": len(sent), "verdicts": len(lines), "anomalies": len(events)}
