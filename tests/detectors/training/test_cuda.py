@@ -101,7 +101,7 @@ def test_steps_do_not_wait(structure: Structure, precision: str, joint: bool) ->
     from detectors.training.run import Run
 
     fields, device = ("flow", "pressure") if joint else (), torch.device("cuda")
-    config = TrainingConfig(hidden=16, horizons=(1, 3), context=30, structure=structure, fields=fields)
+    config = TrainingConfig(hidden=16, horizons=(1, 3), context=70, structure=structure, fields=fields)
     model = new_model(config, 8 * 2 + 3 if joint else 10).to(device)
     source = ExcerptSource(excerpts(joint=joint), 7, 8)
     model.is_fused, told = choose_kernels(model, *source.sample(4, device))
@@ -193,7 +193,7 @@ def test_excerpts_per_step_fit() -> None:
 
     device, few = torch.device("cuda"), excerpts(joint=False)
     source = ExcerptSource(replace(few, series=list(few.series) * 400), 7, None)
-    model = new_model(TrainingConfig(hidden=64, horizons=(1, 3), context=30), 10).to(device)
+    model = new_model(TrainingConfig(hidden=64, horizons=(1, 3), context=70), 10).to(device)
     batch = choose_batch(model, *source.sample(8, device), source.most)
     steps = Run(TrainingConfig(), model, Ranks())
     steps.step(*next(source.open(1, batch, device, Ranks())), 1e-3)

@@ -63,7 +63,7 @@ def new_run(structure: Structure, *, joint: bool, mixed: bool, fused: bool) -> A
     from detectors.training.run import Run
 
     fields = FIELDS if joint else ()
-    config = TrainingConfig(hidden=16, horizons=(1, 3), context=3, structure=structure, fields=fields)
+    config = TrainingConfig(hidden=16, horizons=(1, 3), context=67, structure=structure, fields=fields)
     model = new_model(config, 8 * 2 + 3 if joint else 10).to("meta")
     model.is_mixed, model.is_fused = mixed, fused
     return Run(config, model, Ranks())
@@ -106,13 +106,13 @@ def test_steps_do_not_wait(
 
     monkeypatch.setattr(layers, "_kernels", Kernels)
     run = new_run(structure, joint=joint, mixed=mixed, fused=fused)
-    source = staged(replace(excerpts(joint=joint), context=3, length=5))
+    source = staged(replace(excerpts(joint=joint), context=67, length=5))
     batches = source.open(1, 4, torch.device("meta"), Ranks())
     with watch(*run.model.parameters(), *source._staged):
         for _ in range(2):
             inputs, targets = next(batches)
             loss = run.step(inputs, targets, 1e-3)
-    assert inputs.shape[:2] == targets.shape[:2] == (4, 8)
+    assert inputs.shape[:2] == targets.shape[:2] == (4, 72)
     assert loss.device.type == "meta"
 
 
