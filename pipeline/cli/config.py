@@ -36,6 +36,9 @@ def command(file: Path | None, *, wants_example: bool) -> None:
         click.echo(example(), nl=False)
         return
     loaded = load_config(file, environ=environment())
+    from pipeline.cli.kernels import use_kernel_cache
+
+    use_kernel_cache()
     from pipeline.cli.wiring import window_spec
 
     window_spec(loaded.config)  # whether its sizes go together is known there

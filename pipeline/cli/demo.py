@@ -41,10 +41,11 @@ def command(out: Path, lanes: int) -> int:
 
     kernels = use_kernel_cache()
 
-    from pipeline.cli.printing import left, print_pairs, print_replay, print_table, right
+    from pipeline.cli.printing import print_replay
     from pipeline.cli.replay_parts import Request
     from pipeline.cli.screen import Screen, make_console
     from pipeline.cli.session import REPORT, replay_files
+    from pipeline.cli.tables import left, print_pairs, print_table, right
     from pipeline.config import Config
     from pipeline.demo import claim, found_by_fault, write_fleet, write_water_flow
     from pipeline.wording import duration

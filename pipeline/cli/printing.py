@@ -1,14 +1,11 @@
 """What a replay came to, as tables for people."""
 
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
+from rich.table import Column
 
 from pipeline.adapters.files import FileSource
 from pipeline.adapters.kafka.source import TopicSource
@@ -16,6 +13,7 @@ from pipeline.adapters.outputs import ANOMALIES, VERDICTS
 from pipeline.adapters.report.episodes import Episode, read_episodes
 from pipeline.adapters.report.header import brief_risk
 from pipeline.cli.session import REPORT, SUMMARY, Replayed
+from pipeline.cli.tables import left, print_pairs, print_table, right
 from pipeline.records import JOINT, Severity
 from pipeline.summary import SEVERITIES
 from pipeline.wording import brief, duration, whole
@@ -37,35 +35,6 @@ def print_replay(console: Console, replayed: Replayed, out: Path) -> None:
     if "evaluation" in summary:
         print_pairs(console, _against_labels(summary["evaluation"]))
     print_pairs(console, _where(out))
-
-
-def print_pairs(console: Console, rows: Iterable[tuple[str, str]]) -> None:
-    """A block of names and values."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="bold", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, text in rows:
-        grid.add_row(name, Text(text))
-    console.print(grid)
-    console.print()
-
-
-def print_table(console: Console, title: str, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
-    """A table with a title."""
-    table = Table(*columns, title=title, title_justify="left", title_style="bold", box=box.SIMPLE, padding=(0, 1, 0, 0))
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    console.print(table)
-
-
-def left(name: str) -> Column:
-    """A column of words."""
-    return Column(name, no_wrap=True)
-
-
-def right(name: str) -> Column:
-    """A column of numbers."""
-    return Column(name, justify="right", no_wrap=True)
 
 
 def _against_labels(evaluation: dict[str, Any]) -> list[tuple[str, str]]:

@@ -87,6 +87,9 @@ def command(source: str, **given: Any) -> int:
 
     SOURCE is a file, a folder or a glob as for `driftline replay`, or `fleet`: streams of machines with known faults.
     """
+    from pipeline.cli.kernels import use_kernel_cache
+
+    use_kernel_cache()
     from pipeline.cli.producing import produce
     from pipeline.cli.screen import Screen
     from pipeline.config import environment, load_config

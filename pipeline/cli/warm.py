@@ -55,8 +55,8 @@ def command(history: tuple[str, ...], file: Path | None, **given: Any) -> int:
     config = load_config(file, _overrides(given), environ=environment()).config
 
     from pipeline.cli.lane_making import run_warm, told_of
-    from pipeline.cli.printing import print_pairs
     from pipeline.cli.screen import Screen, make_console
+    from pipeline.cli.tables import print_pairs
     from pipeline.cli.times import range_of
 
     from_us, to_us = range_of(given["from_"], given["to"])

@@ -9,7 +9,7 @@ from rich.table import Column
 
 from pipeline.adapters.report.header import brief_risk
 from pipeline.cli.evaluate.running import DETECTOR, RESULTS, SCORES, THRESHOLDS, number_of
-from pipeline.cli.printing import left, print_pairs, print_table, right
+from pipeline.cli.tables import left, print_pairs, print_table, right
 from pipeline.evaluation.scoring import READ_OUTS
 from pipeline.wording import brief, duration, whole
 

@@ -68,6 +68,9 @@ def command(**given: Any) -> None:
     The service knows of it about a second later. What it has told by then stays told. Maintenance is best announced
     before it begins; without --from it begins now.
     """
+    from pipeline.cli.kernels import use_kernel_cache
+
+    use_kernel_cache()
     from pipeline.cli.feedback.places import place_of
     from pipeline.cli.feedback.telling import tell
 

@@ -19,10 +19,13 @@ def command(**given: Any) -> None:
 
     Messages of a topic of which nothing can be made are told on stderr, and left out, as the service leaves them out.
     """
+    from pipeline.cli.kernels import use_kernel_cache
+
+    use_kernel_cache()
     from pipeline.cli.feedback.places import place_of
     from pipeline.cli.feedback.telling import end, field, streams
-    from pipeline.cli.printing import left, print_table
     from pipeline.cli.screen import make_console
+    from pipeline.cli.tables import left, print_table
     from pipeline.codec.feedback import encode_feedback
     from pipeline.episodes import iso_time
 

@@ -17,6 +17,9 @@ def command(feedback_id: str, **given: Any) -> None:
 
     What was suppressed by it and goes on is told with its next flagged point.
     """
+    from pipeline.cli.kernels import use_kernel_cache
+
+    use_kernel_cache()
     from pipeline.cli.feedback.places import place_of
     from pipeline.cli.feedback.telling import tell
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.cli.printing import left, print_pairs, print_table, right
+from pipeline.cli.tables import left, print_pairs, print_table, right
 from pipeline.gate.describing import SIDES
 from pipeline.wording import brief, duration, whole
 

@@ -33,6 +33,9 @@ def command(a: str, b: str, **given: Any) -> None:
     A and B are the beginnings of ids, champion, previous, shipped, or folders. The distance of weights is that of the
     array, relative to the norm of A's; thresholds are those at the configured risk.
     """
+    from pipeline.cli.kernels import use_kernel_cache
+
+    use_kernel_cache()
     from pipeline.cli.models.facts import differences, distances, thresholds
     from pipeline.cli.models.telling import print_json
     from pipeline.cli.screen import make_console
@@ -66,7 +69,7 @@ def _open(registry: "Registry", name: str) -> "Bundle":
 
 def _print(console: "Console", ours: "Bundle", theirs: "Bundle", result: dict[str, Any]) -> None:
     from pipeline.cli.models.telling import say
-    from pipeline.cli.printing import left, print_table, right
+    from pipeline.cli.tables import left, print_table, right
 
     if result["a"] == result["b"]:
         say(f"{ours.short_id}: found one bundle twice; there is no difference")

@@ -89,8 +89,8 @@ def _duration(text: str) -> timedelta:
 def _print(registry: "Registry", plan: "Plan", *, yes: bool) -> None:
     from pipeline.adapters.bundles.history import short
     from pipeline.cli.models.telling import say, size
-    from pipeline.cli.printing import left, print_table
     from pipeline.cli.screen import make_console
+    from pipeline.cli.tables import left, print_table
 
     verb = "went" if yes else "goes"
     rows = [

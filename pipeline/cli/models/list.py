@@ -16,12 +16,15 @@ def command(**given: Any) -> None:
     With the validation loss of the training, and which is the champion, which the one that a roll back goes to, and
     which are pinned. A bundle whose manifest is damaged is told; `driftline models verify` reads the weights too.
     """
+    from pipeline.cli.kernels import use_kernel_cache
+
+    use_kernel_cache()
     from pipeline.adapters.bundles import Manifest
     from pipeline.adapters.bundles.history import short
     from pipeline.cli.models.facts import loss_of, statuses, trained_on
     from pipeline.cli.models.telling import event_json, moment, print_hold, print_json, say, size
-    from pipeline.cli.printing import left, print_table, right
     from pipeline.cli.screen import make_console
+    from pipeline.cli.tables import left, print_table, right
 
     registry = open_registry(given)
     standing = registry.standing()

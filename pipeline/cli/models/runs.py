@@ -23,8 +23,8 @@ def command(last: int, **given: Any) -> None:
     from pipeline.adapters.bundles.reading import RegistryView
     from pipeline.adapters.bundles.training_log import TrainingLog
     from pipeline.cli.models.telling import moment, print_json, say
-    from pipeline.cli.printing import left, print_table, right
     from pipeline.cli.screen import make_console
+    from pipeline.cli.tables import left, print_table, right
     from pipeline.learning.schedule import is_answered
 
     url = config_of(given).models.registry

@@ -21,11 +21,14 @@ def command(bundle: str, **given: Any) -> None:
 
     ID is the beginning of its id, champion or previous. The bundle is read and checked to the byte.
     """
+    from pipeline.cli.kernels import use_kernel_cache
+
+    use_kernel_cache()
     from pipeline.adapters.bundles.reading import REPORTS
     from pipeline.cli.models.facts import statuses
     from pipeline.cli.models.telling import event_json, moment, print_json
-    from pipeline.cli.printing import print_pairs
     from pipeline.cli.screen import make_console
+    from pipeline.cli.tables import print_pairs
     from pipeline.config import DEFAULT_RISK
 
     registry = open_registry(given)

@@ -9,7 +9,7 @@ import msgspec
 from rich.console import Console
 
 from pipeline.adapters.bundles.history import Event, Standing, short
-from pipeline.cli.printing import left, print_table, right
+from pipeline.cli.tables import left, print_table, right
 from pipeline.config.quantities import SIZES
 
 _KINDS = {

@@ -9,7 +9,7 @@ from rich.table import Column
 
 from pipeline.adapters.report.diff import Comparison
 from pipeline.adapters.report.diff.page import headline
-from pipeline.cli.printing import left, print_pairs, print_table, right
+from pipeline.cli.tables import left, print_pairs, print_table, right
 from pipeline.records import JOINT
 from pipeline.wording import whole
 

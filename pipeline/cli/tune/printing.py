@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from pipeline.cli.evaluate.running import number_of
-from pipeline.cli.printing import left, print_pairs, print_table, right
+from pipeline.cli.tables import left, print_pairs, print_table, right
 from pipeline.cli.tune.outputs import CONFIG, PLOT, RESULTS
 from pipeline.wording import brief, duration
 
