@@ -23,7 +23,7 @@ TORCH := $(DONE)/torch-$(call fingerprint,pyproject.toml requirements/test.txt)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check format bench gpu chaos drifting soak healthy broker manifests screenshots prometheus dashboards lock clean distclean browser kafka
+.PHONY: help demo test check format bench gpu chaos drifting soak healthy broker image manifests screenshots prometheus dashboards lock clean distclean browser kafka
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,18 @@ soak: $(RUNTIME) $(PACKAGE) $(TOOLS) ## serve two million records through fifty 
 MINUTES ?= 60
 healthy: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) kafka prometheus ## run a default installation under a real Prometheus, and see that no alert is raised (MINUTES=60)
 	@$(BIN)/python -m tests.healthy --minutes $(MINUTES)
+
+# The engine for containers, and what `build` and `run` are given besides, where a machine asks for it.
+ENGINE ?= $(notdir $(firstword $(shell command -v docker podman 2>/dev/null)))
+ENGINE_BUILD_ARGS ?=
+ENGINE_ARGS ?=
+IMAGE ?= driftline:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+image: $(RUNTIME) $(PACKAGE) $(TOOLS) kafka ## build the image that serves, and try it as it is run in production (ENGINE=podman)
+	@test -n "$(ENGINE)" || { echo "found no engine for containers; expected docker or podman on PATH, or ENGINE=..." >&2; exit 1; }
+	BUILDAH_FORMAT=docker $(ENGINE) build $(ENGINE_BUILD_ARGS) -f deploy/Dockerfile --target serving -t $(IMAGE) .
+	DRIFTLINE_IMAGE=$(IMAGE) DRIFTLINE_ENGINE=$(ENGINE) DRIFTLINE_ENGINE_ARGS="$(ENGINE_ARGS)" DRIFTLINE_REQUIRE=image,kafka \
+		$(BIN)/python -m pytest tests/deploy/test_image.py $(PYTEST_ARGS)
 
 manifests: $(RUNTIME) $(PACKAGE) $(TOOLS) ## write the rules of Prometheus anew for its operator on Kubernetes
 	@$(BIN)/python -m tests.deploy.rendering

@@ -66,6 +66,12 @@ def _lacking_kafka() -> str:
     return lacking()
 
 
+def _lacking_image() -> str:
+    from tests.deploy.containers import lacking
+
+    return lacking()
+
+
 def _lacking_s3() -> str:
     missing = [name for name in ("s3fs", "moto", "flask", "flask_cors") if not importlib.util.find_spec(name)]
     return f"found no {', '.join(missing)}; expected the dependency group `s3`" if missing else ""
@@ -74,6 +80,7 @@ def _lacking_s3() -> str:
 LACKING: dict[str, Callable[[], str]] = {
     "browser": _lacking_browser,
     "cuda": lacking_cuda,
+    "image": _lacking_image,
     "kafka": _lacking_kafka,
     "prometheus": _lacking_prometheus,
     "s3": _lacking_s3,
