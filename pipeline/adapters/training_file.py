@@ -20,7 +20,8 @@ from pipeline.errors import CheckpointError, UserError
 
 Arrays = Mapping[str, NDArray[Any]]
 _FORMAT, _VERSION = "driftline-training", "1"
-_EXPECTED = "expected one of an interrupted training: begin anew with --fresh, or name another by --resume-file"
+MEND = "begin anew with --fresh, or name another by --resume-file"
+"""What to do about a file that cannot be gone on from."""
 
 
 class TrainingFile:
@@ -29,11 +30,15 @@ class TrainingFile:
     Args:
         path: where it is, or will be.
         fresh: begin anew, whatever is there.
+        mend: what errors tell to do where it cannot be gone on from.
+        named_by: option or key of the configuration that says where it is; for errors.
     """
 
-    def __init__(self, path: Path, *, fresh: bool = False) -> None:
+    def __init__(self, path: Path, *, fresh: bool = False, mend: str = MEND, named_by: str = "--resume-file") -> None:
         self.path = path
         self._fresh = fresh
+        self._mend = mend
+        self._named_by = named_by
 
     def load(self, identity: str) -> dict[str, NDArray[Any]] | None:
         """What was kept last; None where nothing was, or is to be begun anew.
@@ -46,21 +51,22 @@ class TrainingFile:
         """
         if self._fresh or not self.path.exists():
             return None
+        expected = f"expected one of an interrupted training: {self._mend}"
         try:
             with safe_open(self.path, "numpy") as file:
                 meta = file.metadata() or {}
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
         except (OSError, SafetensorError) as exc:
-            raise CheckpointError(f"{self.path}: found a file that cannot be read ({exc}); {_EXPECTED}") from exc
+            raise CheckpointError(f"{self.path}: found a file that cannot be read ({exc}); {expected}") from exc
         if meta.get("format") != _FORMAT or meta.get("version") != _VERSION:
             found = f"{meta.get('format', 'something else')} of version {meta.get('version', 'unknown')}"
-            raise CheckpointError(f"{self.path}: found {found}; {_EXPECTED}")
+            raise CheckpointError(f"{self.path}: found {found}; {expected}")
         if meta.get("sha256") != _digest(arrays):
-            raise CheckpointError(f"{self.path}: found a damaged file; {_EXPECTED}")
+            raise CheckpointError(f"{self.path}: found a damaged file; {expected}")
         if meta.get("identity") != identity:
             raise CheckpointError(
                 f"{self.path}: found an interrupted training of another history or with other options; expected the "
-                "history and options of then: give them again to go on, or begin anew with --fresh"
+                f"history and options of then, to go on: {self._mend}"
             )
         return arrays
 
@@ -84,7 +90,7 @@ class TrainingFile:
                 partial.unlink(missing_ok=True)
             raise UserError(
                 f"{self.path}: found that it cannot be written ({exc.strerror or exc}); expected a writable folder "
-                "with room: see to that, or choose another by --resume-file"
+                f"with room: see to that, or choose another by {self._named_by}"
             ) from exc
 
     def remove(self) -> None:

@@ -1,36 +1,22 @@
 """`driftline train`."""
 
-import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from pipeline.cli.commands import Command, option
 from pipeline.cli.reading import reading_options, source_keys
 from pipeline.cli.trainings import (
-    HIDDEN,
-    LAYERS,
+    SCRATCH_RATE,
+    TUNING_RATE,
     Count,
     machine_options,
     network_options,
     resume_file,
     settle_in,
-    structure_of,
     tell_bytes,
-    told_of_network,
 )
-
-if TYPE_CHECKING:
-    from detectors.network import Network
-    from pipeline.adapters.bundles import Bundle
-    from pipeline.adapters.training_file import TrainingFile
-    from pipeline.cli.passes import Pass
-    from pipeline.cli.screen import Screen
-    from pipeline.config import Config
-    from pipeline.training.fit import FitConfig, Fitted
-    from pipeline.training.history import History
 
 _EXAMPLES = """\
 \b
@@ -51,12 +37,8 @@ Examples:
 _BUNDLE, _NETWORK, _TRAINING, _RUN = "The bundle", "The network", "The training", "How to run"
 _FOLLOW = "Beside the service"
 _POSITIVE = click.IntRange(min=1)
-CONTEXT = 512
-"""Records before each excerpt that bring the network's state to where scoring would have it."""
 PUBLISHED = Path("driftline-train")
 """What a training is named after that goes to the registry alone."""
-TUNING_RATE, SCRATCH_RATE = 2e-3, 1e-2
-"""Highest learning rates, from given and from random weights."""
 
 
 @click.command("train", cls=Command, epilog=_EXAMPLES, context_settings={"show_default": True})
@@ -179,6 +161,7 @@ def command(history: tuple[str, ...], **given: Any) -> int:
 
     import pipeline.training.fit  # noqa: F401  before anything else that needs torch: it tells what is missing
     from pipeline.adapters.bundles import save_bundle
+    from pipeline.cli.fitting import fit_on_screen, plan_fit, watch_history
     from pipeline.cli.opening import open_bundle
     from pipeline.cli.passes import Pass
     from pipeline.cli.screen import Screen, make_console
@@ -191,11 +174,11 @@ def command(history: tuple[str, ...], **given: Any) -> int:
     registry = open_for_publishing(config) if given["publish"] else None
     parent = open_bundle(config)
     passing = Pass(history, config, between, screen, kernels)
-    kept = _watch(passing, parent, given, screen)
-    fit_config, start = _plan(config, given, kept.fields, parent)
+    kept = watch_history(passing, parent, given, screen)
+    fit_config, start = plan_fit(config, given, kept.fields, parent)
     screen.step(f"training on {kept.points_kept:,} points of {kept.keys_kept:,} keys")
     kept_in = resume_file(given, out or PUBLISHED, screen)
-    fitted = _fit(kept, fit_config, start, screen, kept_in)
+    fitted = fit_on_screen(kept, fit_config, start, screen, kept_in)
     if not ranks.leads:
         return 0
     tell_bytes(fitted.network, screen)
@@ -219,94 +202,3 @@ def command(history: tuple[str, ...], **given: Any) -> int:
 def _require_history(history: tuple[str, ...]) -> None:
     if not history:
         raise click.UsageError("Missing argument 'HISTORY...': what to learn from, or --follow.")
-
-
-def _watch(passing: "Pass", parent: "Bundle", given: dict[str, Any], screen: "Screen") -> "History":
-    """The history, as the bundle to begin with sees it."""
-    from pipeline.cli.feedback.places import read_named
-    from pipeline.errors import ConfigError
-    from pipeline.training.history import History
-
-    fields = passing.fields
-    if given["joint"] and len(fields) == 1:
-        raise ConfigError(
-            f"--joint: found the one field {fields[0]!r}; expected two or more: without --joint a network is fitted "
-            "that all streams share"
-        )
-    feedback = read_named(given["feedback"], passing.config, screen.note)
-    kept = History(given["most_points"], LEAST_RECORDS * len(fields), feedback)
-    screen.step("reading the history")
-    passing.run(parent, kept)
-    return kept
-
-
-LEAST_RECORDS = 1000
-"""Records of a key that are kept where there are more keys than points may be kept of."""
-
-
-def _plan(
-    config: "Config", given: dict[str, Any], fields: Sequence[str], parent: "Bundle"
-) -> "tuple[FitConfig, Network | None]":
-    """How to fit, and the weights to begin with."""
-    from detectors.training import TrainingConfig
-    from pipeline.cli.wiring import window_spec
-    from pipeline.config.quantities import parse_duration
-    from pipeline.errors import ConfigError
-    from pipeline.training.fit import FitConfig
-    from pipeline.windows import TimeWindows
-
-    try:
-        limit = None if given["time_limit"] is None else parse_duration(given["time_limit"]).total_seconds()
-    except ValueError as exc:
-        raise ConfigError(f"--time-limit: {exc}") from exc
-    start = None if given["scratch"] else parent.network
-    if start is not None and start.is_joint != given["joint"]:
-        if start.is_joint:
-            raise ConfigError(
-                f"found a bundle of a joint network of {', '.join(start.fields)} to begin with, and no --joint; "
-                "expected one that streams share, or --joint"
-            )
-        start = None
-    if start is not None and (told := told_of_network(given)):
-        raise ConfigError(
-            f"{', '.join(told)}: found weights to begin with, of {start.layers} x {start.hidden}, {start.structure}; "
-            "expected --scratch, to make a network of another size or structure"
-        )
-    training = TrainingConfig(
-        seed=given["seed"],
-        layers=start.layers if start else given["layers"] or LAYERS,
-        hidden=start.hidden if start else given["hidden"] or HIDDEN,
-        horizons=parent.network.horizons,
-        fields=(start.fields if start else tuple(fields)) if given["joint"] else (),
-        structure=start.structure if start else structure_of(given),
-        context=CONTEXT,
-        steps=given["steps"],
-        peak_rate=given["peak_rate"] or (TUNING_RATE if start else SCRATCH_RATE),
-        patience=given["patience"],
-        threads=given["threads"],
-        device=given["device"],
-        precision=given["precision"],
-    )
-    return (
-        FitConfig(
-            training,
-            batch=given["excerpts"],
-            length=given["length"],
-            by_pane=isinstance(window_spec(config), TimeWindows),
-            time_limit_s=limit,
-        ),
-        start,
-    )
-
-
-def _fit(
-    kept: "History", config: "FitConfig", start: "Network | None", screen: "Screen", store: "TrainingFile"
-) -> "Fitted":
-    from pipeline.cli.pretrain import train_on_screen
-    from pipeline.training.fit import fit
-
-    return train_on_screen(
-        lambda report: fit(kept, config, start, clock=time.monotonic, progress=report, note=screen.note, store=store),
-        config.training.steps,
-        screen,
-    )

@@ -21,6 +21,8 @@ _POSITIVE = click.IntRange(min=1)
 RESUME_SUFFIX = ".resume"
 LAYERS, HIDDEN = 1, 64
 """Size of a network unless told."""
+TUNING_RATE, SCRATCH_RATE = 2e-3, 1e-2
+"""Highest learning rates, from given and from random weights."""
 
 
 class Count(click.ParamType[int | None]):

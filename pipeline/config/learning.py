@@ -96,6 +96,13 @@ class RetrainSection(Section):
     most_points: int = Field(
         default=2_000_000, ge=1, description="Points learned from at most, the newest of each key; decides the memory."
     )
+    folder: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Local folder in which a training is kept at each validation, for it to go on after a restart; "
+        "where left out, driftline/trainings in the user's cache (XDG_CACHE_HOME).",
+        examples=["/var/lib/driftline/trainings"],
+    )
     check_interval: Duration = Field(
         default=timedelta(minutes=1),
         gt=timedelta(0),

@@ -76,6 +76,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         seconds: that each part of it took.
         device: trained on.
         reports: names of the gate's reports beside it.
+        resumed: when it was gone on with, having been interrupted.
+        resumed_step: optimiser step that it last went on behind; None where it began anew each time.
     """
 
     format: Literal["driftline-training-run"] = "driftline-training-run"
@@ -99,6 +101,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     seconds: dict[str, float] = {}
     device: str = ""
     reports: tuple[str, ...] = ()
+    resumed: tuple[datetime, ...] = ()
+    resumed_step: int | None = None
 
 
 def encode(record: Signal | Run) -> bytes:

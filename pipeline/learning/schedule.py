@@ -145,7 +145,7 @@ def _pause(rules: Rules, situation: Situation) -> timedelta:
     if not failures:
         return timedelta()
     last = situation.runs[-1]
-    ended = last.at + timedelta(seconds=sum(last.seconds.values()))
+    ended = max((last.at, *last.resumed)) + timedelta(seconds=sum(last.seconds.values()))
     # 2 ** 20 pauses are longer than the longest anyway
     pause: timedelta = min(rules.first_pause * (1 << min(failures - 1, 20)), LONGEST_PAUSE)
     return ended + pause - situation.now

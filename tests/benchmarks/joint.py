@@ -23,7 +23,8 @@ from detectors.series import Series, Track, joint_series, lane_series
 from detectors.thresholds import ThresholdTable, make_decision
 from detectors.training import TrainingConfig, judge_forecasts
 from pipeline.adapters.bundles import load_bundle, shipped_bundle_path
-from pipeline.cli.train import CONTEXT, SCRATCH_RATE, TUNING_RATE
+from pipeline.cli.fitting import CONTEXT
+from pipeline.cli.trainings import SCRATCH_RATE, TUNING_RATE
 from pipeline.config import DEFAULT_RISK
 from pipeline.engine import EngineConfig, PartitionEngine
 from pipeline.episodes import Origin

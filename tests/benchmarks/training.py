@@ -27,7 +27,8 @@ from detectors.training.devices import CPU_BATCH, SAMPLE, choose_batch, choose_k
 from detectors.training.model import new_model
 from detectors.training.run import Run
 from pipeline.cli.cpus import usable_cpus
-from pipeline.cli.train import CONTEXT, TUNING_RATE
+from pipeline.cli.fitting import CONTEXT
+from pipeline.cli.trainings import TUNING_RATE
 from pipeline.pretrain import BLOCK_BATCHES, PretrainConfig, Streams
 
 LENGTH, HIDDEN = 256, 64

@@ -53,6 +53,7 @@ INDIFFERENT = {
     "retrain.threads": 2,
     "retrain.device": "cuda",
     "retrain.most_points": 1000,
+    "retrain.folder": "elsewhere",
     "retrain.check_interval": "1h",
     "retrain.metrics_port": 1,
     "source.time_field": "t",

@@ -15,8 +15,9 @@ from pipeline.adapters.bundles.reading import RegistryView
 from pipeline.adapters.http import Health, serve_http
 from pipeline.adapters.logs import configure_logs
 from pipeline.adapters.training_metrics import TrainingMetrics
+from pipeline.cli.learning.attending import LEASE_S
 from pipeline.cli.learning.beside import has_torch
-from pipeline.cli.learning.follower import LEASE, Follower
+from pipeline.cli.learning.follower import Follower
 from pipeline.cli.learning.job import load_following
 from pipeline.cli.service_topics import require_input
 from pipeline.cli.serving import log_settings
@@ -60,7 +61,7 @@ def follow(
             threading.Thread(target=_end_with, args=(beside,), name="life", daemon=True).start()
         registry = CollectorRegistry()
         metrics = TrainingMetrics(registry)
-        health = Health(limit_s=10 * LEASE.total_seconds())
+        health = Health(limit_s=10 * LEASE_S)
         health.set_unready("")
         port = config.retrain.metrics_port if metrics_port is None else metrics_port
         bound = None

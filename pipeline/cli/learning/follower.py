@@ -2,28 +2,23 @@
 
 import os
 import platform
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline.adapters.bundles import Manifest
-from pipeline.adapters.bundles.history import short
 from pipeline.adapters.bundles.lease import Lease
 from pipeline.adapters.bundles.reading import RegistryView
-from pipeline.adapters.bundles.training_log import TrainingLog, new_name
+from pipeline.adapters.bundles.training_log import TrainingLog
 from pipeline.adapters.training_metrics import TrainingMetrics
+from pipeline.cli.learning.attending import LEASE_S, Attendant
 from pipeline.cli.learning.history import input_sources, newest_us
-from pipeline.cli.learning.job import ACTOR, Job, Result, microseconds, moment
-from pipeline.cli.learning.worker import TrainingProcess
+from pipeline.cli.learning.job import ACTOR, moment
 from pipeline.config import Config, Given
 from pipeline.errors import DriftlineError
-from pipeline.learning.records import Run
 from pipeline.learning.schedule import Due, Rules, Situation, Wait, decide, is_answered
 from pipeline.service.plan import Log
 
-LEASE = timedelta(seconds=60)
-_LISTEN_S = 0.2
 _NAMESPACE = Path("/proc/self/ns/pid")
 _HERE = f"{ACTOR} on {platform.node()}{f' ({_NAMESPACE.readlink()})' if _NAMESPACE.exists() else ''}, process "
 """How a follower of this host, or of this container, is called, without its number."""
@@ -52,19 +47,18 @@ class Follower:
     ) -> None:
         url, retrain = config.models.registry, config.retrain
         self._config = config
-        self._file = file
-        self._options = options
         self._metrics = metrics
         self._log = log
-        self._beat = beat
-        self._stopping = stopping
-        self._by = f"{_HERE}{os.getpid()}"
+        by = f"{_HERE}{os.getpid()}"
         self._registry = RegistryView(url)
         self._records = TrainingLog(url)
-        self._lease = Lease(url, self._by, LEASE, _now, _is_gone)
+        self._lease = Lease(url, by, timedelta(seconds=LEASE_S), _now, _is_gone)
         self._rules = Rules(
             retrain.interval, retrain.least_interval, on_drift=retrain.on_drift, first_pause=retrain.check_interval
         )
+        self._attendant = Attendant(
+            config, file, options, self._rules, by, self._lease, self._records, metrics, log, beat, stopping
+        )  # fmt: skip
         self._told_waiting = ""
         self._trouble = ""
         self._damaged: set[str] = set()
@@ -120,97 +114,9 @@ class Follower:
             due = None if situation is None else decide(self._rules, situation)
             if situation is not None and isinstance(due, Due):
                 self._told_waiting = ""
-                self._run(due, situation)
+                self._attendant.train(due, situation)
         finally:
             self._lease.give_back()
-
-    def _run(self, due: Due, situation: Situation) -> None:
-        began, newest = _now(), situation.newest
-        if newest is None:
-            raise TypeError("found a training due without records, expected some")
-        since, until = newest - self._config.retrain.history, newest + timedelta(microseconds=1)
-        drifts = [one.since or one.event_time for one in situation.signals if one.name in due.answers]
-        told = [at for at in drifts if at is not None]
-        reasons = [f"{one.kind}: {one.reason}" for one in situation.signals if one.name in due.answers]
-        job = Job(
-            new_name(began),
-            None if self._file is None else str(self._file),
-            {key: (given.where, given.value) for key, given in self._options.items()},
-            situation.champion,
-            max(microseconds(since), 0),
-            microseconds(until),
-            f"retrained ({'; '.join(reasons[:3]) or due.trigger})",
-            microseconds(min(told)) if told and due.trigger == "drift" else None,
-        )
-        self._log.info(
-            "training_began", run=job.name, trigger=due.trigger, answers=list(due.answers), since=since.isoformat(),
-            until=until.isoformat(), champion=short(situation.champion),
-        )  # fmt: skip
-        result = self._listen(TrainingProcess(job), job)
-        self._metrics.set_stage("")
-        if result is None:
-            return
-        run = Run(
-            name=job.name, at=began, by=self._by, trigger=due.trigger, answers=due.answers, outcome=result.outcome,
-            told=result.reason, since=moment(job.since_us), until=until,
-            judged_from=None if result.judged_from_us is None else moment(result.judged_from_us),
-            champion=situation.champion, bundle=result.bundle, champion_loss=result.champion_loss,
-            challenger_loss=result.challenger_loss, validation_loss=result.validation_loss, points=result.points,
-            seconds=result.seconds, device=result.device, reports=result.reports,
-        )  # fmt: skip
-        self._keep(run)
-        self._metrics.count(run, time.time())
-        tell = self._log.error if run.outcome == "failed" else self._log.info
-        tell(
-            "training_ended", run=run.name, outcome=run.outcome, told=run.told, bundle=short(run.bundle),
-            champion_loss=run.champion_loss, challenger_loss=run.challenger_loss, device=run.device,
-            seconds=round(sum(run.seconds.values()), 1),
-        )  # fmt: skip
-
-    def _listen(self, process: TrainingProcess, job: Job) -> Result | None:
-        """What a training comes to; None where it was ended on the way: a stop was asked for, or the lease is lost."""
-        renewed_s, stage = time.monotonic(), ""
-        try:
-            while (result := process.result()) is None:
-                for told in process.listen(_LISTEN_S):
-                    self._metrics.set_stage(told.stage, told.step, told.loss)
-                    if told.stage != stage:
-                        stage = told.stage
-                        self._log.info("training_stage", run=job.name, stage=stage, pid=process.pid)
-                self._beat()
-                if self._stopping():
-                    self._log.info("training_stopped", run=job.name, detail="it is begun anew at the next start")
-                    return None
-                if time.monotonic() - renewed_s > LEASE.total_seconds() / 3:
-                    renewed_s = time.monotonic()
-                    if not self._renew():
-                        self._log.warning("lease_lost", run=job.name, detail="somebody else trains; this one is ended")
-                        return None
-            return result
-        finally:
-            process.end()
-
-    def _renew(self) -> bool:
-        try:
-            return self._lease.renew()
-        except DriftlineError as exc:
-            self._log.warning("trainer_trouble", error=str(exc), detail="the lease could not be renewed; tries again")
-            return True  # promotion compares champions, so that nothing is lost should somebody else have begun
-
-    def _keep(self, run: Run) -> None:
-        """Keep what became of a training, however long the registry takes to come back."""
-        while True:
-            try:
-                self._records.keep(run)
-            except DriftlineError as exc:
-                self._log.warning("trainer_trouble", error=str(exc), detail="the run could not be recorded yet")
-                for _ in range(int(self._config.retrain.check_interval.total_seconds() / _LISTEN_S) + 1):
-                    self._beat()
-                    if self._stopping():
-                        return
-                    time.sleep(_LISTEN_S)
-            else:
-                return
 
     def _wait(self, reason: str) -> None:
         kind = reason.rstrip("0123456789:. days,")

@@ -1,7 +1,8 @@
 """The input topics as a history: how far it reaches, and the part of it between two event times."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from pipeline.adapters.kafka.source import SCHEME, TopicSource
 from pipeline.adapters.kafka.topics import TopicAdmin
 from pipeline.cli.kafka_settings import settings_from
 from pipeline.cli.passes import Pass
+from pipeline.cli.screen import Screen
 from pipeline.cli.sources import open_recorded
 from pipeline.config import Config
 from pipeline.errors import InputError
@@ -22,13 +24,32 @@ _LOOKED_AT = 8
 
 
 class PassWithin(Pass):
-    """A pass over the records of topics whose event times lie in a range, whatever Kafka has for their times."""
+    """A pass over the records of topics whose event times lie in a range, whatever Kafka has for their times.
+
+    Args:
+        ends: by source, of each partition the first offset that is left out.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[str],
+        config: Config,
+        between: tuple[int, int],
+        screen: Screen,
+        kernels: Path,
+        ends: Mapping[str, Mapping[str, int]],
+    ) -> None:
+        super().__init__(sources, config, between, screen, kernels)
+        self._ends = ends
 
     def _open(self, name: str) -> FileSource | TopicSource:
         from_us, until_us = self._between
         if from_us is None or until_us is None:
             raise TypeError("found no range of event time; expected one")
-        return open_within(name, self.config, from_us, until_us)
+        source = open_within(name, self.config, from_us, until_us)
+        ends = self._ends.get(name, {})
+        cut = (replace(one, end=min(one.end, ends.get(one.name, one.first))) for one in source.partitions)
+        return replace(source, partitions=tuple(cut))
 
 
 def open_within(name: str, config: Config, from_us: int, until_us: int) -> TopicSource:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -10,6 +10,7 @@ from pipeline.cli.opening import CHAMPION, followed_registry
 from pipeline.config import Config, Given, environment, load_config
 from pipeline.errors import ConfigError
 from pipeline.learning.records import Outcome
+from pipeline.learning.unfinished import Measured
 
 ACTOR = "driftline train --follow"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,6 +27,8 @@ class Job(msgspec.Struct, frozen=True):
         since_us, until_us: event times of the history, the latter exclusive.
         reason: what it is for, in words; goes into the history of the registry.
         learn_from_us: event time at which the drift began that it is to answer; None to learn from all of the history.
+        measured: the history, where it was measured before the training was interrupted.
+        state: file that the training is kept in at each validation, and gone on from; None to keep nothing.
     """
 
     name: str
@@ -36,6 +39,8 @@ class Job(msgspec.Struct, frozen=True):
     until_us: int
     reason: str
     learn_from_us: int | None = None
+    measured: Measured | None = None
+    state: str | None = None
 
 
 class Told(msgspec.Struct, frozen=True, tag_field="told", tag="stage"):
@@ -44,6 +49,26 @@ class Told(msgspec.Struct, frozen=True, tag_field="told", tag="stage"):
     stage: str
     step: int = 0
     loss: float | None = None
+
+
+class Surveyed(msgspec.Struct, frozen=True, tag_field="told", tag="surveyed"):
+    """The history is known."""
+
+    measured: Measured
+
+
+class Resumed(msgspec.Struct, frozen=True, tag_field="told", tag="resumed"):
+    """It goes on behind an optimiser step that an interrupted training had come to."""
+
+    step: int
+
+
+class Trouble(msgspec.Struct, frozen=True, tag_field="told", tag="trouble"):
+    """Something is not as it should be, and the training goes on nevertheless."""
+
+    event: str
+    error: str
+    detail: str
 
 
 class Result(msgspec.Struct, frozen=True, tag_field="told", tag="result"):
@@ -60,6 +85,10 @@ class Result(msgspec.Struct, frozen=True, tag_field="told", tag="result"):
     seconds: dict[str, float] = {}
     device: str = ""
     reports: tuple[str, ...] = ()
+
+
+News: TypeAlias = Told | Surveyed | Resumed | Trouble
+"""What is told on the way."""
 
 
 def load_following(file: Path | None, options: dict[str, Given]) -> Config:

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pipeline.cli.gate.running import Judged
     from pipeline.cli.learning.job import Job, Result
     from pipeline.config import Config
-    from pipeline.learning.records import Outcome
+    from pipeline.learning.unfinished import Measured
     from pipeline.training.fit import FitConfig, Fitted
 
 SEED = 1
@@ -70,9 +70,11 @@ def train_and_judge(job: "Job", config: "Config", course: Course, kernels: Path)
     from pipeline.adapters.bundles import save_bundle
     from pipeline.adapters.bundles.registry import Registry
     from pipeline.cli.feedback.places import read_named
+    from pipeline.cli.fitting import LEAST_RECORDS
+    from pipeline.cli.learning.concluding import conclude
     from pipeline.cli.learning.history import PassWithin, input_sources
+    from pipeline.cli.learning.job import Surveyed
     from pipeline.cli.screen import Screen
-    from pipeline.cli.train import LEAST_RECORDS
     from pipeline.cli.trained import bundle_of
     from pipeline.training.history import History
 
@@ -80,45 +82,56 @@ def train_and_judge(job: "Job", config: "Config", course: Course, kernels: Path)
     parent = Registry(config.models.registry).load(job.champion)
     sources = input_sources(config)
     with course.stage("measuring"):
-        cut_us, last_us = _extent(job, config, sources)
-    passing = PassWithin(sources, config, (job.since_us, cut_us), screen, kernels)
+        history = job.measured
+        if history is None or not set(history.ends) <= set(sources):
+            history = _measure(job, config, sources)
+        course.tell(Surveyed(history))
+        sources = [name for name in sources if name in history.ends]
+    passing = PassWithin(sources, config, (job.since_us, history.cut_us), screen, kernels, history.ends)
     feedback = read_named(None, config, screen.note)
     kept = History(config.retrain.most_points, LEAST_RECORDS * len(passing.fields), feedback)
     with course.stage("reading"):
         passing.run(parent, kept)
     with course.stage("training"):
-        fitted = _fit(kept, _plan(job, config, parent), parent, course)
+        fitted = _fit(job, kept, _plan(job, config, parent), parent, course)
     bundle = bundle_of(fitted, parent, SEED, {})
     with tempfile.TemporaryDirectory(prefix="driftline-") as scratch, course.stage("judging"):
         folder = Path(scratch, "challenger")
         save_bundle(bundle, folder)
-        judged = _judge(job, config, folder, sources, last_us + 1 - cut_us, kernels)
+        judged = _judge(job, config, folder, sources, history.last_us + 1 - history.cut_us, kernels)
     with course.stage("publishing"):
-        return _conclude(job, config, bundle, fitted, judged, cut_us, course)
+        return conclude(job, config, bundle, fitted, judged, history.cut_us, course.seconds)
 
 
-def _extent(job: "Job", config: "Config", sources: list[str]) -> tuple[int, int]:
-    """Event time at which what is judged on begins, and the last of the history."""
+def _measure(job: "Job", config: "Config", sources: list[str]) -> "Measured":
+    """How far the history reaches, and where what it is judged on begins."""
     from pipeline.cli.learning.history import open_within
     from pipeline.errors import InputError, ShortHistoryError
     from pipeline.gate.extent import measure_extent
+    from pipeline.learning.unfinished import Measured
 
     partitions: list[RangePartition] = []
+    ends: dict[str, dict[str, int]] = {}
+    why = "found no records in the range of time that a training reads; expected some"
     for name in sources:
         try:
-            partitions += open_within(name, config, job.since_us, job.until_us).partitions
+            found = open_within(name, config, job.since_us, job.until_us).partitions
         except InputError as exc:
-            raise ShortHistoryError(str(exc)) from exc
-    extent = measure_extent(partitions, None, lambda _batch: None, lambda: False)
+            why = str(exc)
+            continue  # a topic that is not there, or empty, does not keep the others from being learned from
+        partitions += found
+        ends[name] = {one.name: one.end for one in found}
+    extent = measure_extent(partitions, None, lambda _batch: None, lambda: False) if partitions else None
     if extent is None:
-        raise ShortHistoryError("found no records in the range of time that a training reads; expected some")
-    return extent.begin_of(config.gate.held_out), extent.last_us
+        raise ShortHistoryError(why)
+    return Measured(extent.begin_of(config.gate.held_out), extent.last_us, ends)
 
 
 def _plan(job: "Job", config: "Config", parent: "Bundle") -> "FitConfig":
     """How to fit; as `driftline train` does by default, from the weights of the parent."""
     from detectors.training import TrainingConfig
-    from pipeline.cli.train import CONTEXT, TUNING_RATE
+    from pipeline.cli.fitting import CONTEXT
+    from pipeline.cli.trainings import TUNING_RATE
     from pipeline.cli.wiring import window_spec
     from pipeline.training.fit import FitConfig
     from pipeline.windows import TimeWindows
@@ -137,8 +150,9 @@ def _plan(job: "Job", config: "Config", parent: "Bundle") -> "FitConfig":
     )
 
 
-def _fit(kept: Any, plan: "FitConfig", parent: "Bundle", course: Course) -> "Fitted":
+def _fit(job: "Job", kept: Any, plan: "FitConfig", parent: "Bundle", course: Course) -> "Fitted":
     from pipeline.cli.learning.job import Told
+    from pipeline.cli.learning.state import StateFile
     from pipeline.training.fit import fit
 
     told_s = 0.0
@@ -149,7 +163,8 @@ def _fit(kept: Any, plan: "FitConfig", parent: "Bundle", course: Course) -> "Fit
             told_s = time.monotonic()
             course.tell(Told("training", report.step, report.loss))
 
-    return fit(kept, plan, parent.network, clock=time.monotonic, progress=progress)
+    store = None if job.state is None else StateFile(Path(job.state), course.tell)
+    return fit(kept, plan, parent.network, clock=time.monotonic, progress=progress, store=store)
 
 
 def _judge(job: "Job", config: "Config", folder: Path, sources: list[str], slice_us: int, kernels: Path) -> "Judged":
@@ -159,63 +174,6 @@ def _judge(job: "Job", config: "Config", folder: Path, sources: list[str], slice
     gate = config.gate.model_copy(update={"held_out": timedelta(microseconds=slice_us)})
     request = Request(str(folder), None, sources, job.since_us, job.until_us, None, promote=True)
     return judge(request, config.model_copy(update={"gate": gate}), Screen(quiet=True), kernels=kernels)
-
-
-def _conclude(
-    job: "Job",
-    config: "Config",
-    bundle: "Bundle",
-    fitted: "Fitted",
-    judged: "Judged",
-    cut_us: int,
-    course: Course,
-) -> "Result":
-    """Publish and promote what passed, as far as that is wanted and allowed, and keep the reports in any case."""
-    from pipeline.adapters.bundles.training_log import TrainingLog
-    from pipeline.adapters.report.gate import render_gate
-    from pipeline.cli.evaluate.running import to_json
-    from pipeline.cli.learning.job import Result
-
-    described = judged.described
-    reports = {"gate.json": to_json(described), "gate.html": render_gate(described).encode()}
-    kept = TrainingLog(config.models.registry).attach(job.name, reports.items())
-    outcome, reason = _outcome(job, config, judged, reports)
-    losses = fitted.metrics["validation_loss"]
-    return Result(
-        outcome,
-        reason,
-        cut_us,
-        bundle.manifest.id,
-        described["champion"]["figures"]["loss"],
-        described["challenger"]["figures"]["loss"],
-        sum(losses.values()) / len(losses),
-        int(fitted.metrics["points"]),
-        course.seconds,
-        str(fitted.metrics["device"]),
-        kept,
-    )
-
-
-def _outcome(job: "Job", config: "Config", judged: "Judged", reports: dict[str, bytes]) -> "tuple[Outcome, str]":
-    from pipeline.adapters.bundles.history import Act
-    from pipeline.adapters.bundles.registry import Registry
-    from pipeline.cli.gate.keeping import keep_and_promote
-    from pipeline.cli.learning.job import ACTOR
-    from pipeline.errors import ConflictError
-
-    told = str(judged.described["told"])
-    if not judged.described["passed"]:
-        short = [one for one in judged.described["criteria"] if one["name"] == "enough points" and not one["passed"]]
-        return ("not_enough_history", short[0]["told"]) if short else ("refused", told)
-    promotes = config.retrain.promote == "gate"
-    held = promotes and Registry(config.models.registry).standing().hold is not None
-    act = Act(ACTOR, datetime.now(UTC).replace(microsecond=0), job.reason)
-    try:
-        for _ in keep_and_promote(judged, reports, config, act, promote=promotes and not held):
-            pass
-    except ConflictError as exc:
-        return "overtaken", str(exc)
-    return ("promoted" if not held and promotes else "held" if held else "passed"), told
 
 
 def main(tells: int, life: int) -> int:

@@ -4,11 +4,12 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 
 import msgspec
 
-from pipeline.cli.learning.job import Job, Result, Told
+from pipeline.cli.learning.job import Job, News, Result
 
 _READ = 2**16
 
@@ -18,9 +19,10 @@ class TrainingProcess:
 
     Args:
         job: what is to be done.
+        held: descriptors that it is to have open as long as it lives.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, held: Sequence[int] = ()) -> None:
         told, tells = os.pipe()
         life, self._alive = os.pipe()
         self._told = told
@@ -28,8 +30,9 @@ class TrainingProcess:
         self._result: Result | None = None
         command = [sys.executable, "-m", "pipeline.cli.learning.run", str(tells), str(life)]
         self._process = subprocess.Popen(  # noqa: S603  our own module
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, pass_fds=(tells, life), start_new_session=True
-        )
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, pass_fds=(tells, life, *held),
+            start_new_session=True,
+        )  # fmt: skip
         os.close(tells)
         os.close(life)
         with suppress(BrokenPipeError), self._process.stdin or open(os.devnull, "wb") as stream:  # noqa: PTH123
@@ -40,20 +43,25 @@ class TrainingProcess:
         """Of the process."""
         return self._process.pid
 
-    def listen(self, timeout_s: float) -> list[Told]:
+    @property
+    def was_cut_off(self) -> bool:
+        """Whether it has ended without a result, as one does that was killed."""
+        return self._told < 0 and self._result is None
+
+    def listen(self, timeout_s: float) -> list[News]:
         """What it has told, having waited so long at most."""
         ready, _, _ = select.select([self._told], [], [], timeout_s)
         if ready:
             self._heard += os.read(self._told, _READ)
         *lines, self._heard = self._heard.split(b"\n")
-        stages = []
+        news: list[News] = []
         for line in lines:
-            one = msgspec.json.decode(line, type=Told | Result)
-            if isinstance(one, Told):
-                stages.append(one)
-            else:
+            one = msgspec.json.decode(line, type=News | Result)
+            if isinstance(one, Result):
                 self._result = one
-        return stages
+            else:
+                news.append(one)
+        return news
 
     def result(self) -> Result | None:
         """What it came to; None while it goes on. One that has ended without has failed."""

@@ -1,11 +1,14 @@
 """`driftline models runs`."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.cli.commands import Command, option
 from pipeline.cli.models.options import config_of, reading_options
+
+if TYPE_CHECKING:
+    from pipeline.learning.records import Run
 
 _WORDS = {"not_enough_history": "not enough history"}
 
@@ -40,7 +43,7 @@ def command(last: int, **given: Any) -> None:
             (
                 moment(one.at), one.trigger, _WORDS.get(one.outcome, one.outcome), short(one.bundle)[:8],
                 f"{moment(one.since)} to {moment(one.until)}", _loss(one.champion_loss), _loss(one.challenger_loss),
-                f"{sum(one.seconds.values()):.0f} s", one.told,
+                f"{sum(one.seconds.values()):.0f} s", _told(one),
             )
             for one in runs[-last:]
         ]  # fmt: skip
@@ -57,6 +60,15 @@ def command(last: int, **given: Any) -> None:
         say(f"{path} is damaged and passed over: {why}")
     for signal in waiting:
         say(f"waits since {moment(signal.at)}: {signal.kind} ({signal.reason or 'no reason given'})")
+
+
+def _told(run: "Run") -> str:
+    """What became of it, in words, and whether it was gone on with."""
+    if not run.resumed:
+        return run.told
+    behind = "anew" if run.resumed_step is None else f"behind step {run.resumed_step}"
+    times = f" {len(run.resumed)} times" if len(run.resumed) > 1 else ""
+    return f"{run.told} (interrupted{times}, gone on with {behind})"
 
 
 def _loss(loss: float | None) -> str:

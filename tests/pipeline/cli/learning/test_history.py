@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from pipeline.cli.learning.history import input_sources, newest_us, open_within
+from pipeline.cli.learning.job import Job
+from pipeline.cli.learning.run import _measure
 from pipeline.config import Config, load_config
+from pipeline.errors import ShortHistoryError
 from tests.chaos.service import Names, write_config
 from tests.drifting.streams import INTERVAL_MS, START_MS, make_drifting
 from tests.kafka_broker import create_topic, send
@@ -55,3 +58,20 @@ def test_what_is_read_lies_within_the_range(config: Config, bootstrap: str) -> N
     assert len(times) == 12 * 150
     assert all(batch.problems == () for batch in found)
     assert max(map(len, found)) <= 100
+
+
+@pytest.mark.torch
+def test_a_topic_that_is_empty_or_missing_does_not_keep_others_from_being_learned_from(
+    config: Config, bootstrap: str
+) -> None:
+    """The history is what the others hold; there is none where none of them holds anything."""
+    sources = input_sources(config)
+    first, end = (1000 * (START_MS + point * INTERVAL_MS) for point in (0, POINTS))
+    job = Job("run", None, {}, "", first, end, "requested")
+    with pytest.raises(ShortHistoryError, match="found no"):
+        _measure(job, config, sources)
+    send(bootstrap, sources[0].rpartition("/")[2], make_drifting(POINTS, change=POINTS))
+    measured = _measure(job, config, sources)
+    assert measured.ends == {sources[0]: {"0": 6 * POINTS, "1": 6 * POINTS}}
+    assert measured.last_us == end - 1000 * INTERVAL_MS
+    assert first < measured.cut_us < end
