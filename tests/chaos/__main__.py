@@ -26,13 +26,16 @@ def main() -> int:
     parser.add_argument(
         "--swaps", type=int, help="promotions of another bundle, a kill aimed at each; half of the kills"
     )
+    parser.add_argument("--structures", action="store_true", help="promote networks of different structures")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--records", type=int, default=200_000)
     parser.add_argument("--keys", type=int, default=500)
     options = parser.parse_args()
     freezes = options.kills // 3 if options.freezes is None else options.freezes
     swaps = options.kills // 2 if options.swaps is None else options.swaps
-    campaign = Campaign(options.records, options.keys, options.kills, freezes, swaps, options.seed)
+    campaign = Campaign(
+        options.records, options.keys, options.kills, freezes, swaps, options.seed, structures=options.structures
+    )
     with tempfile.TemporaryDirectory() as directory:
         differences = run_campaign(campaign, Path(directory), tell=lambda text: print(text, flush=True))
     for difference in differences:

@@ -39,7 +39,7 @@ def _run(campaign: Campaign, broker: Broker, directory: Path, tell: Callable[[st
     records = list(make_records(campaign.records, campaign.keys, PARTITIONS, campaign.seed))
     first = int(len(records) * _FIRST_SHARE)
     send(broker.bootstrap, names.input, records[:first])
-    champions = Champions(directory / "models", dice)
+    champions = Champions(directory / "models", dice, structures=campaign.structures)
     config = write_config(
         directory / "disturbed.toml", broker.bootstrap, names, detector={"bundle": "champion"},
         models={"registry": str(champions.url), "check_interval": "100ms", "rollback": False},

@@ -29,6 +29,7 @@ class Campaign:
         kills: processes killed, besides those told to leave and one restart of the broker.
         freezes: processes stopped until the group has given them up, and then let go on.
         swaps: promotions of another bundle, each with one of the kills aimed at it.
+        structures: whether the bundles are of networks of different structures.
     """
 
     records: int
@@ -37,6 +38,7 @@ class Campaign:
     freezes: int
     swaps: int
     seed: int
+    structures: bool = False
 
 
 @dataclass(slots=True)

@@ -5,12 +5,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from detectors.structure import Structure
 from pipeline.adapters.bundles.registry import Registry
 from tests.chaos.service import Serving
 from tests.pipeline.adapters.bundles.bench import act
-from tests.pipeline.cli.bundles import variant
+from tests.pipeline.cli.bundles import structure_variant, variant
 
 _GAINS = (1.0, 0.98, 1.02)
+_STRUCTURES = (Structure("gru"), Structure(convolution=4, attention=8))
 _WAIT_S = 5.0
 _POLL_S = 0.002
 _MOMENTS = ("promoted", "champion_found", "swapped")
@@ -19,15 +21,20 @@ _DELAYS_S = {"promoted": 0.4, "champion_found": 0.1, "swapped": 0.03}
 
 
 class Champions:
-    """A registry with the shipped network and two slightly changed ones.
+    """A registry with the shipped network and two others: slightly changed ones, or of other structures.
 
     Args:
         url: of the registry.
+        structures: whether they are of other structures.
     """
 
-    def __init__(self, url: Path, dice: random.Random) -> None:
+    def __init__(self, url: Path, dice: random.Random, *, structures: bool) -> None:
         self.url = url
-        self.bundles = [variant(gain=gain, seed=n) for n, gain in enumerate(_GAINS)]
+        self.bundles = (
+            [variant(), *map(structure_variant, _STRUCTURES)]
+            if structures
+            else [variant(gain=gain, seed=n) for n, gain in enumerate(_GAINS)]
+        )
         """The first is champion at first."""
         self._dice = dice
         self._registry = Registry(str(url))

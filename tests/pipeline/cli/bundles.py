@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from detectors.features import INPUTS
 from detectors.network import Network, joint_inputs, weight_shapes
+from detectors.structure import Structure
 from pipeline.adapters.bundles import Bundle, Lineage, load_bundle, make_bundle, shipped_bundle_path
 
 
@@ -28,6 +30,15 @@ def joint_variant(fields: tuple[str, ...], **changes: Any) -> Bundle:
     shapes = weight_shapes(1, 8, inputs, horizons, len(fields))
     arrays = {name: rng.normal(0, 0.2, shape).astype(np.float32) for name, shape in shapes.items()}
     return _child_of(shipped, Network(1, 8, inputs, horizons, arrays, fields), changes)
+
+
+def structure_variant(structure: Structure, **changes: Any) -> Bundle:
+    """A bundle of a small network of random weights and another structure, with the thresholds of the shipped one."""
+    shipped, rng = load_bundle(shipped_bundle_path()), np.random.default_rng(7)
+    horizons = shipped.network.horizons
+    shapes = weight_shapes(1, 8, INPUTS, horizons, structure=structure)
+    arrays = {name: rng.normal(0, 0.2, shape).astype(np.float32) for name, shape in shapes.items()}
+    return _child_of(shipped, Network(1, 8, INPUTS, horizons, arrays, (), structure), changes)
 
 
 def _child_of(shipped: Bundle, network: Network, changes: dict[str, Any]) -> Bundle:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from detectors.structure import Structure
 from pipeline.adapters.bundles import Bundle
 from pipeline.adapters.bundles.registry import Registry
 from pipeline.cli import run
@@ -23,7 +24,7 @@ from tests.chaos.records import INTERVAL_MS, make_records
 from tests.chaos.service import Names, Serving, write_config
 from tests.kafka_broker import create_topic, read_committed, read_to_end, send
 from tests.pipeline.adapters.bundles.bench import act
-from tests.pipeline.cli.bundles import joint_variant, variant
+from tests.pipeline.cli.bundles import joint_variant, structure_variant, variant
 from tests.pipeline.cli.test_serve import PARTITIONS, _drain
 from tests.pipeline.service.fakes import MemoryLog, MemoryOutbox, Stored, Trap
 
@@ -84,16 +85,26 @@ def _with_two_fields(records: Iterable[tuple[int, bytes, bytes]]) -> Iterator[tu
         yield partition, key, json.dumps(fields).encode()
 
 
-@pytest.mark.parametrize("fields", [("value",), ("load", "value")], ids=["shared", "joint"])
+@pytest.mark.parametrize(
+    ("fields", "newer"),
+    [
+        (("value",), variant(gain=0.8, seed=2)),
+        (("load", "value"), joint_variant(("load", "value"))),
+        (("value",), structure_variant(Structure("gru"))),
+        (("value",), structure_variant(Structure("layer-norm-lstm", 4, 8))),
+    ],
+    ids=["shared", "joint", "gru", "convolution-and-attention"],
+)
 def test_a_newer_champion_is_gone_over_to_at_one_offset(
-    bootstrap: str, tmp_path: Path, fields: tuple[str, ...]
+    bootstrap: str, tmp_path: Path, fields: tuple[str, ...], newer: Bundle
 ) -> None:
     """Two workers, one of them killed behind the swap: what readers see is what an engine with those swaps says.
 
-    With two fields, the newer champion is a joint network for them.
+    Whether the newer champion is of weights alone, or another network: one for both fields together, or of another
+    structure.
     """
     registry = Registry(str(tmp_path / "models"))
-    bundles = [variant(), variant(gain=0.8, seed=2) if len(fields) == 1 else joint_variant(fields)]
+    bundles = [variant(), newer]
     first, second = (registry.publish(bundle, act()) for bundle in bundles)
     registry.promote(first, act())
     name = Names.of(f"run-{uuid.uuid4().hex[:8]}", f"in-{uuid.uuid4().hex[:8]}")
