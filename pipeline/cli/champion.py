@@ -106,6 +106,14 @@ class ChampionWatch(KnownBundles):
         """
         self._to_leave = bundle, reason
 
+    def learned(self, bundle: str, lesson: str) -> None:
+        """Tell what the bundle before does now that another one was left.
+
+        Args:
+            bundle: short id of the one that was left.
+        """
+        self._log.warning("rollback_explained", bundle=bundle, lesson=lesson, release="driftline models release")
+
     def _run(self) -> None:
         while not self._end.wait(self._interval_s):
             try:
@@ -142,4 +150,7 @@ class ChampionWatch(KnownBundles):
             event = self._registry.rollback(act, hold=True, expected=champion)
         except ConflictError:
             return  # somebody else has just decided
-        self._log.error("rolled_back", bundle=bundle, to=(event.champion or "")[:SHORT], reason=reason)
+        self._log.error(
+            "rolled_back", bundle=bundle, to=(event.champion or "")[:SHORT], reason=reason,
+            detail="promotion is held until driftline models release",
+        )  # fmt: skip

@@ -72,4 +72,4 @@ def make_guard(config: Config, bundle: Bundle, bundles: KnownBundles) -> Guard |
     fields = len(message_format(config).value_fields)
     if config.detector.joint and fields > 1:
         allowed *= (fields + 1) / fields  # joint lanes raise alarms too, and have no points of their own
-    return Guard(bundle.short_id, Probation(allowed=allowed), bundles.leave)
+    return Guard(bundle.short_id, Probation(allowed=allowed), bundles.leave, bundles.learned)

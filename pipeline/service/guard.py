@@ -14,13 +14,21 @@ class Guard:
     Args:
         bundle: id of the one that scores at first.
         leave: called with the id of a bundle that is to be left, and why.
+        learned: called with the id of a bundle that was left, and whether the one from before did better since.
     """
 
-    def __init__(self, bundle: str, probation: Probation, leave: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        bundle: str,
+        probation: Probation,
+        leave: Callable[[str, str], None],
+        learned: Callable[[str, str], None],
+    ) -> None:
         self._bundle = bundle
         self._before = ""
         self._probation = probation
         self._leave = leave
+        self._learned = learned
 
     @property
     def is_on_probation(self) -> bool:
@@ -44,7 +52,10 @@ class Guard:
         )
         residuals = outcome.residuals
         before = self._probation.standing
+        known = self._probation.lesson
         standing = self._probation.add(Block(residuals.points, residuals.total, alarms))
+        if self._probation.lesson != known:
+            self._learned(self._before, self._probation.lesson)
         if standing is not Standing.FAILED or before is Standing.FAILED:
             return False
         self._leave(self._bundle, self._probation.reason)

@@ -8,10 +8,14 @@ usual spread, and the usual rate of alarms. A newer one leaves the band upward w
   rate that the risk allows where that is higher (a Poisson count).
 
 Then the service had better go back. A bundle that stays in the band for long enough has passed, and sets the next band.
+
+Behind the way back the bundle from before scores what comes, and is compared with its own band: where it leaves that,
+too, the streams have changed, and the newer bundle need not have been worse. Its first blocks do not count, as the
+first forecasts that are answered in them were made by the bundle that was left.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -25,6 +29,8 @@ LEVEL_RISE = 1.2
 LEVEL_ERRORS = 4.0
 ALARM_RISE = 1.5
 ALARM_CHANCE = 1e-5
+SKIPPED_BLOCKS = 10
+"""Behind the way back, before the bundle from before is compared with its own band by the blocks that come next."""
 LEAST_BLOCKS = 10
 """Blocks of the bundle before without which there is no band to compare with."""
 
@@ -74,9 +80,12 @@ class Probation:
     memory: int = 100
     standing: Standing = field(default=Standing.TRUSTED, init=False)
     reason: str = field(default="", init=False)
+    lesson: str = field(default="", init=False)
+    """What the bundle from before does behind the way back from a newer one that has failed; '' before it is known."""
     _usual: deque[Block] = field(init=False)
     _new: list[Block] = field(default_factory=list, init=False)
     _current: Block = field(default=Block(), init=False)
+    _again: list[Block] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._usual = deque(maxlen=self.memory)
@@ -85,7 +94,8 @@ class Probation:
         """A newer bundle scores from now on; without enough of a band from before, it is trusted at once."""
         self._current = Block()
         self._new.clear()
-        self.reason = ""
+        self._again = None
+        self.reason = self.lesson = ""
         if len(self._usual) >= LEAST_BLOCKS:
             self.standing = Standing.PROBATION
         else:
@@ -93,6 +103,7 @@ class Probation:
 
     def go_back(self) -> None:
         """The bundle from before scores again, and so does its band hold."""
+        self._again = [] if self.standing is Standing.FAILED else None
         self._current = Block()
         self._new.clear()
         self.standing = Standing.TRUSTED
@@ -103,7 +114,9 @@ class Probation:
         if self._current.points < self.block_points:
             return self.standing
         done, self._current = self._current, Block()
-        if self.standing is Standing.TRUSTED:
+        if self._again is not None:
+            self._look_again(done)
+        elif self.standing is Standing.TRUSTED:
             self._usual.append(done)
         elif self.standing is Standing.PROBATION:
             self._judge(done)
@@ -120,15 +133,40 @@ class Probation:
             self._usual.extend(self._new)
             self._new.clear()
 
+    def _look_again(self, block: Block) -> None:
+        """Whether the bundle from before is in its own band; once, behind which the band goes on or begins anew."""
+        again = self._again or []
+        self._again = again = [*again, block]
+        if len(again) < SKIPPED_BLOCKS + LEVEL_BLOCKS:
+            return
+        now, limit = self._level(again)
+        if now > limit:
+            self.lesson = (
+                f"the bundle from before has a mean residual of {now:.3g} standard deviations now, beyond its own band "
+                f"of {limit:.3g}: the streams have changed, and the newer bundle need not have been worse"
+            )
+            self._usual.clear()
+        else:
+            self.lesson = (
+                f"the bundle from before has a mean residual of {now:.3g} standard deviations again, within its own "
+                f"band of {limit:.3g}: the streams are as they were, and the newer bundle was worse"
+            )
+        self._usual.extend(again[SKIPPED_BLOCKS:])
+        self._again = None
+
     def _level_left(self) -> str:
         if len(self._new) < LEVEL_BLOCKS:
             return ""
-        usual, now = _levels(self._usual), _levels(self._new[-LEVEL_BLOCKS:]).mean()
-        error = usual.std(ddof=1) * np.sqrt(1 / LEVEL_BLOCKS + 1 / len(usual))
-        limit = max(LEVEL_RISE * usual.mean(), usual.mean() + LEVEL_ERRORS * error)
+        now, limit = self._level(self._new)
         if now <= limit:
             return ""
         return f"found a mean residual of {now:.3g} standard deviations; expected at most {limit:.3g}"
+
+    def _level(self, blocks: Sequence[Block]) -> tuple[float, float]:
+        """Mean residual of the newest blocks, and the most that the band allows."""
+        usual, now = _levels(self._usual), _levels(blocks[-LEVEL_BLOCKS:]).mean()
+        error = usual.std(ddof=1) * np.sqrt(1 / LEVEL_BLOCKS + 1 / len(usual))
+        return float(now), float(max(LEVEL_RISE * usual.mean(), usual.mean() + LEVEL_ERRORS * error))
 
     def _alarms_left(self) -> str:
         before, now = sum(self._usual, Block()), sum(self._new, Block())

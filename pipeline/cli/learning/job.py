@@ -112,6 +112,11 @@ def require_following(config: Config) -> Config:
             f"[detector] bundle: found {config.detector.bundle!r} where the champion is to be trained anew; expected "
             f"{CHAMPION!r}, or 'URL#{CHAMPION}': else nothing that is trained would ever score"
         )
+    if url.startswith("memory:"):
+        raise ConfigError(
+            f"[models] registry: found {url}, which is in the memory of one process; expected one that trainer and "
+            "service both reach, such as file:///var/lib/driftline/models"
+        )
     models = config.models.model_copy(update={"registry": url})
     detector = config.detector.model_copy(update={"bundle": CHAMPION})
     return config.model_copy(update={"models": models, "detector": detector})

@@ -121,6 +121,23 @@ def test_leaving_rolls_back_and_holds_promotion(url: str) -> None:
     assert (standing.hold.actor, standing.hold.reason) == ("driftline serve", "found it worse")
 
 
+def test_what_a_roll_back_was_good_for_is_told(url: str) -> None:
+    """With the command that frees promotion, and without having freed it."""
+    registry, notes = Registry(url), Notes()
+    first, second = fill(registry, 2)
+    registry.promote(first, act())
+    registry.promote(second, act())
+    with _watching(url, notes) as watch:
+        watch.leave(second[:16], "found it worse")
+        _until(lambda: "rolled_back" in notes.names())
+        watch.learned(second[:16], "the streams have changed")
+    (told,) = [fields for name, fields in notes.events if name == "rollback_explained"]
+    assert told == {
+        "bundle": second[:16], "lesson": "the streams have changed", "release": "driftline models release",
+    }  # fmt: skip
+    assert registry.standing().hold is not None
+
+
 def test_a_bundle_that_was_left_already_is_not_left_twice(url: str) -> None:
     """Where another process has rolled back, or another bundle was promoted since, nothing is done."""
     registry, notes = Registry(url), Notes()

@@ -25,9 +25,13 @@ def _outcome(level: float) -> Outcome:
 class _Left:
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
+        self.lessons: list[tuple[str, str]] = []
 
     def __call__(self, bundle: str, reason: str) -> None:
         self.calls.append((bundle, reason))
+
+    def learned(self, bundle: str, lesson: str) -> None:
+        self.lessons.append((bundle, lesson))
 
 
 @pytest.fixture
@@ -39,7 +43,7 @@ def left() -> _Left:
 @pytest.fixture
 def guard(left: _Left) -> Guard:
     """One that has seen the first bundle for long."""
-    made = Guard("first", Probation(block_points=1000, pass_points=30_000), left)
+    made = Guard("first", Probation(block_points=1000, pass_points=30_000), left, left.learned)
     for n in range(50):
         made.scored(_outcome(0.3 + 0.01 * (n % 3)))
     return made
@@ -61,6 +65,43 @@ def test_a_worse_bundle_is_left_once(guard: Guard, left: _Left) -> None:
         guard.scored(_outcome(0.6))
     assert len(left.calls) == 1
     assert not guard.is_on_probation
+
+
+@pytest.mark.parametrize(("level", "told"), [(0.31, "the newer bundle was worse"), (0.6, "the streams have changed")])
+def test_behind_the_way_back_it_is_told_whether_it_was_the_bundle(
+    guard: Guard, left: _Left, level: float, told: str
+) -> None:
+    """Once: whether the bundle from before does better with what comes now, first forecasts of the other one left out.
+
+    What it does from then on is the band of the next newer bundle.
+    """
+    guard.swapped("second")
+    for _ in range(12):
+        guard.scored(_outcome(0.6))
+    guard.swapped("first")
+    for _ in range(10):
+        guard.scored(_outcome(0.9))
+    assert left.lessons == []
+    for n in range(40):
+        guard.scored(_outcome(level + 0.01 * (n % 3)))
+    ((bundle, lesson),) = left.lessons
+    assert bundle == "second"
+    assert told in lesson
+    guard.swapped("third")
+    for n in range(60):
+        guard.scored(_outcome(level + 0.01 * (n % 3)))
+    assert [one for one, _ in left.calls] == ["second"]
+    assert len(left.lessons) == 1
+
+
+def test_a_way_back_that_people_took_tells_nothing(guard: Guard, left: _Left) -> None:
+    """They know why."""
+    guard.swapped("second")
+    guard.scored(_outcome(0.3))
+    guard.swapped("first")
+    for _ in range(40):
+        guard.scored(_outcome(0.6))
+    assert left.lessons == []
 
 
 def test_a_bundle_as_good_passes_and_sets_the_band(guard: Guard, left: _Left) -> None:

@@ -26,6 +26,11 @@ FOLLOWED = '[detector]\nbundle = "champion"\n'
         (FOLLOWED, ["--from", "2026-01-01"], "found --from with --follow; expected it without"),
         ("", [], "[detector] bundle: found 'shipped' where the champion is to be trained anew; expected 'champion'"),
         (FOLLOWED, [], "[input]: found neither topics nor pattern; expected one of them"),
+        (
+            '[detector]\nbundle = "memory://models#champion"\n',
+            [],
+            "[models] registry: found memory://models, which is in the memory of one process; expected one that",
+        ),
         ('[retrain]\ninterval = "0s"\n', [], "greater than"),
         ('[retrain]\npromote = "always"\n', [], "found 'always'; expected 'gate' or 'never'"),
     ],
