@@ -155,6 +155,12 @@ PAGE = Page(
                     "s",
                     (Query('max by (stage) (driftline_training_last_seconds{job=~"$job"})', "{{stage}}"),),
                 ),
+                Panel(
+                    "Memory of the last training",
+                    "The most that its process took, and a GPU; what beside the latter is free can take more excerpts a step.",
+                    "bytes",
+                    (Query('max by (kind) (driftline_training_last_memory_bytes{job=~"$job"})', "{{kind}}"),),
+                ),
                 number(
                     "Trained on",
                     "Device of the last training.",

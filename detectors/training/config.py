@@ -98,6 +98,7 @@ class Trained:
         precision: of the LSTM, as it was at the end.
         batch: series per optimiser step, of all processes together.
         processes: that trained together.
+        device_bytes: most memory of its own that the device had in use; 0 for a CPU, whose memory is the machine's.
         torch_version: trained with.
     """
 
@@ -111,4 +112,5 @@ class Trained:
     precision: str
     batch: int
     processes: int
+    device_bytes: int
     torch_version: str

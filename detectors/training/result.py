@@ -63,6 +63,7 @@ def result_of(
         precision=precision,
         batch=batch,
         processes=processes,
+        device_bytes=torch.cuda.max_memory_allocated(inputs.device) if inputs.device.type == "cuda" else 0,
         torch_version=str(torch.__version__),
     )
 

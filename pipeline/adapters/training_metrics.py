@@ -21,6 +21,7 @@ class TrainingMetrics:
         self._seconds = shown.TRAINING_LAST_SECONDS.gauge(registry)
         self._loss = shown.TRAINING_LAST_LOSS.gauge(registry)
         self._success = shown.TRAINING_LAST_SUCCESS.gauge(registry)
+        self._memory = shown.TRAINING_LAST_MEMORY.gauge(registry)
         self._device = shown.TRAINING_DEVICE.info(registry)
         self._pending = shown.TRAINING_SIGNALS_PENDING.gauge(registry)
 
@@ -46,6 +47,8 @@ class TrainingMetrics:
         self._runs.labels(run.outcome).inc()
         for stage, seconds in run.seconds.items():
             self._seconds.labels(stage).set(seconds)
+        for kind, amount in run.peak_bytes.items():
+            self._memory.labels(kind).set(amount)
         for bundle, loss in (("champion", run.champion_loss), ("challenger", run.challenger_loss)):
             if loss is not None:
                 self._loss.labels(bundle).set(loss)

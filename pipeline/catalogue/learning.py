@@ -3,6 +3,7 @@
 from pipeline.catalogue.metric import Label, Metric
 
 OUTCOMES = ("promoted", "passed", "held", "refused", "overtaken", "not_enough_history", "failed")
+MEMORY_KINDS = ("process", "device")
 STAGES = ("measuring", "reading", "training", "judging", "publishing")
 _HELD = "partitions that the process holds"
 
@@ -44,6 +45,14 @@ TRAINING_LAST_SECONDS = Metric(
     "How long does a training take?",
     (Label("stage", STAGES),),
 )
+TRAINING_LAST_MEMORY = Metric(
+    "training_last_memory_bytes",
+    "gauge",
+    "bytes",
+    "Most memory that the last training took: of its process, and of a GPU; 0 for the latter on a CPU.",
+    "Does it fit into the GPU, and beside the service?",
+    (Label("kind", MEMORY_KINDS),),
+)
 TRAINING_LAST_LOSS = Metric(
     "training_last_loss",
     "gauge",
@@ -76,6 +85,6 @@ TRAINING_SIGNALS_PENDING = Metric(
 )
 SERVICE_METRICS = (DRIFT_RATIO, DRIFTS)
 TRAINER_METRICS = (
-    TRAINING_RUNS, TRAINING_STAGE, TRAINING_STEP, TRAINING_STEP_LOSS, TRAINING_LAST_SECONDS, TRAINING_LAST_LOSS,
-    TRAINING_LAST_SUCCESS, TRAINING_DEVICE, TRAINING_SIGNALS_PENDING,
+    TRAINING_RUNS, TRAINING_STAGE, TRAINING_STEP, TRAINING_STEP_LOSS, TRAINING_LAST_SECONDS,
+    TRAINING_LAST_MEMORY, TRAINING_LAST_LOSS, TRAINING_LAST_SUCCESS, TRAINING_DEVICE, TRAINING_SIGNALS_PENDING,
 )  # fmt: skip

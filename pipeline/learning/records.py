@@ -75,6 +75,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         points: learned from.
         seconds: that each part of it took.
         device: trained on.
+        peak_bytes: most memory that it took: of its process, and of a device that has its own.
         reports: names of the gate's reports beside it.
         resumed: when it was gone on with, having been interrupted.
         resumed_step: optimiser step that it last went on behind; None where it began anew each time.
@@ -100,6 +101,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     points: int = 0
     seconds: dict[str, float] = {}
     device: str = ""
+    peak_bytes: dict[str, int] = {}
     reports: tuple[str, ...] = ()
     resumed: tuple[datetime, ...] = ()
     resumed_step: int | None = None

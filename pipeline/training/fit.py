@@ -64,6 +64,8 @@ class Fitted:
         data_hash: SHA-256 of the history.
         window_us: event time of its first point, and the one before which it ends.
         metrics: of the data and the run.
+        device_bytes: most memory of its own that the device had in use; 0 for a CPU. The bundle does not tell it,
+            being the same however often a run was interrupted.
     """
 
     network: Network
@@ -71,6 +73,7 @@ class Fitted:
     data_hash: str
     window_us: tuple[int, int]
     metrics: dict[str, Any]
+    device_bytes: int
 
 
 def fit(
@@ -143,6 +146,7 @@ def fit(
             "validation_error": trained.error_by_horizon,
             "persistence_error": trained.persistence_error_by_horizon,
         },
+        device_bytes=trained.device_bytes,
     )
 
 

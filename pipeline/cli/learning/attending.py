@@ -166,8 +166,8 @@ class Attendant:
             judged_from=None if result.judged_from_us is None else moment(result.judged_from_us),
             champion=training.champion, bundle=result.bundle, champion_loss=result.champion_loss,
             challenger_loss=result.challenger_loss, validation_loss=result.validation_loss, points=result.points,
-            seconds=result.seconds, device=result.device, reports=result.reports, resumed=training.resumed,
-            resumed_step=course.resumed_step,
+            seconds=result.seconds, device=result.device, peak_bytes=result.peak_bytes, reports=result.reports,
+            resumed=training.resumed, resumed_step=course.resumed_step,
         )  # fmt: skip
         self._keep(run)
         self.metrics.count(run, time.time())

@@ -1,6 +1,8 @@
 """The end of a training: what was made is kept and promoted, as far as the gate and people allow it."""
 
+import sys
 from datetime import UTC, datetime
+from resource import RUSAGE_SELF, getrusage
 
 from pipeline.adapters.bundles import Bundle
 from pipeline.adapters.bundles.history import Act
@@ -15,6 +17,9 @@ from pipeline.config import Config
 from pipeline.errors import ConflictError
 from pipeline.learning.records import Outcome
 from pipeline.training.fit import Fitted
+
+_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
+"""Bytes in what the system calls one of its largest resident sizes."""
 
 
 def conclude(
@@ -53,6 +58,7 @@ def conclude(
         seconds,
         str(fitted.metrics["device"]),
         kept,
+        {"process": getrusage(RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT, "device": fitted.device_bytes},
     )
 
 

@@ -85,6 +85,7 @@ class Result(msgspec.Struct, frozen=True, tag_field="told", tag="result"):
     seconds: dict[str, float] = {}
     device: str = ""
     reports: tuple[str, ...] = ()
+    peak_bytes: dict[str, int] = {}
 
 
 News: TypeAlias = Told | Surveyed | Resumed | Trouble

@@ -12,11 +12,12 @@ from tests.pipeline.adapters.bundles.bench import NOON
 RUN = Run(
     name="a", at=NOON, by="t", trigger="drift", outcome="promoted", since=NOON, until=NOON, champion_loss=0.5,
     challenger_loss=0.25, seconds={"training": 3.0}, device="cpu",
+    peak_bytes={"process": 2**29, "device": 0},
 )  # fmt: skip
 
 
 def test_what_becomes_of_trainings_is_shown() -> None:
-    """Counted by outcome; of the newest its losses, times and device, and of a failure no success."""
+    """Counted by outcome; of the newest its losses, times, memory and device, and of a failure no success."""
     registry = CollectorRegistry()
     metrics = TrainingMetrics(registry)
 
@@ -35,6 +36,7 @@ def test_what_becomes_of_trainings_is_shown() -> None:
     assert value("last_loss", bundle="champion") == 0.5
     assert value("last_loss", bundle="challenger") == 0.25
     assert value("last_seconds", stage="training") == 3
+    assert (value("last_memory_bytes", kind="process"), value("last_memory_bytes", kind="device")) == (2**29, 0)
     assert value("device_info", device="cpu") == 1
     assert value("last_success_timestamp_seconds") == 100
     metrics.set_pending(3)

@@ -115,6 +115,8 @@ def test_what_was_learned_from_poison_is_refused_and_kills_do_no_harm(
     assert refused.champion_loss is not None
     assert refused.challenger_loss is not None
     assert refused.challenger_loss > refused.champion_loss
+    assert refused.peak_bytes["process"] > 2**26  # numpy, numba and torch alone take more
+    assert (refused.peak_bytes["device"] > 0) == (refused.device != "cpu")
     assert registry.champion() == shipped
     assert len(registry.standing().published) == 1
     assert all((tmp_path / "models" / "runs" / report).stat().st_size for report in refused.reports)
