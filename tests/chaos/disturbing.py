@@ -28,7 +28,7 @@ class Campaign:
         records: of the topic, unusable ones not counted.
         kills: processes killed, besides those told to leave and one restart of the broker.
         freezes: processes stopped until the group has given them up, and then let go on.
-        swaps: promotions of another bundle, each with one of the kills aimed at it.
+        swaps: promotions of another bundle, each with one of the kills aimed at it; if any, there is one more without.
         structures: whether the bundles are of networks of different structures.
     """
 
@@ -150,13 +150,38 @@ def disturb(
             broker.start()
         elif dice.random() < 0.3:
             crowd.tell_to_leave(dice.choice(awake))
-    send(broker.bootstrap, topic, rest[campaign.kills * part :])
     crowd.mend()
     crowd.thaw_all()
+    last = rest[campaign.kills * part :]
+    if campaign.swaps:
+        _promote_undisturbed(crowd, champions)
+    send(broker.bootstrap, topic, last)
     tell(
         f"{campaign.kills} kills, {len(freeze_at)} freezes, {len(crowd.started)} processes started, "
-        f"{sum(moments.values())} promotions, kills aimed at: {dict(moments)}"
+        f"{sum(moments.values())} promotions{' and one undisturbed' if campaign.swaps else ''}, "
+        f"kills aimed at: {dict(moments)}"
     )
+
+
+def _promote_undisturbed(crowd: Crowd, champions: Champions) -> None:
+    """A promotion at which nothing is killed, and that a partition goes over by.
+
+    Kills may cut off every other swap, of which nothing would then be seen to have come about.
+    """
+    _wait_until_begun(crowd)
+    before = _swaps(crowd)
+    champions.promote()
+    deadline = time.monotonic() + _BEGIN_S
+    while _swaps(crowd) == before:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"found no swap behind a promotion: {crowd.members[0].told[-3000:]}")
+        crowd.mend()
+        time.sleep(0.1)
+
+
+def _swaps(crowd: Crowd) -> int:
+    """How many have been told."""
+    return sum(told.count('"swapped"') for told in crowd.logs)
 
 
 def _wait_until_begun(crowd: Crowd) -> None:
