@@ -44,7 +44,7 @@ format: $(TOOLS) ## format, and fix what can be fixed without thought
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) kafka ## measure speed and detection beside peers (BENCH="engine decoding service ablation segments calibration fields joint training poisoned metrics structures latency prior")
+bench: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) kafka ## measure speed and detection beside peers (BENCH="engine decoding service ablation segments calibration fields joint training poisoned metrics structures latency prior swap")
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 gpu: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) ## test and measure training on the CUDA device of this machine

@@ -26,6 +26,7 @@ from tests.benchmarks import (
     segments,
     service,
     structures,
+    swap,
     training,
 )
 
@@ -214,12 +215,22 @@ def _latency_tables(figures: dict[str, Any]) -> list[Table]:
     return [table]
 
 
+def _swap_tables(figures: dict[str, Any]) -> list[Table]:
+    table = Table(
+        "micro-batch", "ms", "microseconds a lane", title=f"Of {figures['lanes']:,} points, each of another lane",
+        caption=f"the first behind a swap takes {figures['ratio']:.0f} times as long, once a lane",
+    )  # fmt: skip
+    for row in swap.rows(figures):
+        table.add_row(*row)
+    return [table]
+
+
 BENCHMARKS: dict[str, Any] = {
     "engine": engine, "decoding": decoding, "service": service, "ablation": ablation, "segments": segments,
     "calibration": calibration, "cold_start": cold_start, "fields": fields, "joint": joint,
     "training": training, "prior": prior, "poisoned": poisoned, "live": live, "metrics": metrics,
     "structures": structures,
-    "latency": latency,
+    "latency": latency, "swap": swap,
 }  # fmt: skip
 TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "engine": _engine_tables,
@@ -238,6 +249,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
     "metrics": _metrics_tables,
     "structures": _structures_tables,
     "latency": _latency_tables,
+    "swap": _swap_tables,
 }
 
 
