@@ -10,7 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from pipeline.config import load_config
 from pipeline.records import Place
-from tests.chaos.disturbing import PARTITIONS, Campaign, Crowd, disturb, require_running
+from tests.chaos.disturbing import PARTITIONS, SETTLE_S, Campaign, Crowd, disturb, require_running
 from tests.chaos.oracle import OUTPUTS, Account, Oracle, Seen, Told, swaps_told
 from tests.chaos.promoting import Champions
 from tests.chaos.records import make_records
@@ -21,8 +21,6 @@ from tests.kafka_broker import Broker, create_topic, read_committed, read_to_end
 
 _FIRST_SHARE = 0.25
 _DRAIN_S = 600.0
-_SETTLE_S = 1.0
-"""For the newest champion to be found by all; several times `check_interval`."""
 
 
 def run_campaign(campaign: Campaign, directory: Path, *, tell: Callable[[str], None]) -> list[str]:
@@ -121,7 +119,7 @@ def _drain(broker: Broker, names: Names, members: list[Serving]) -> None:
             time.sleep(0.5)
     finally:
         consumer.close()
-    time.sleep(_SETTLE_S)
+    time.sleep(SETTLE_S)
     for member in members:
         member.wait_until_ready()
 

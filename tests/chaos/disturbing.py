@@ -18,6 +18,8 @@ PARTITIONS = 4
 _BEGIN_S = 120.0
 _FROZEN_S = 8.0
 """Longer than the session timeout of `write_config`."""
+SETTLE_S = 1.0
+"""For the newest champion to be found by all; several times the campaign's `check_interval`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ def _promote_undisturbed(crowd: Crowd, champions: Champions) -> None:
 
     Kills may cut off every other swap, of which nothing would then be seen to have come about.
     """
-    _wait_until_begun(crowd)
+    _wait_until_settled(crowd)
     before = _swaps(crowd)
     champions.promote()
     deadline = time.monotonic() + _BEGIN_S
@@ -177,6 +179,30 @@ def _promote_undisturbed(crowd: Crowd, champions: Champions) -> None:
             raise AssertionError(f"found no swap behind a promotion: {crowd.members[0].told[-3000:]}")
         crowd.mend()
         time.sleep(0.1)
+
+
+def _wait_until_settled(crowd: Crowd) -> None:
+    """Until every partition is live with the newest champion.
+
+    A champion that none has gone over to yet may be followed by the one before, and then nothing is gone over from.
+    """
+    deadline = time.monotonic() + _BEGIN_S
+    since = None
+    while since is None or time.monotonic() < since + SETTLE_S:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"found partitions that are not live: {crowd.members[0].told[-3000:]}")
+        crowd.mend()
+        since = (since or time.monotonic()) if _live(crowd) == PARTITIONS else None
+        time.sleep(0.1)
+
+
+def _live(crowd: Crowd) -> int:
+    """How many partitions the members show as live."""
+    try:
+        shown = [member.metrics(timeout_s=2.0) for member in crowd.members]
+    except (OSError, AssertionError):  # one is not up yet
+        return 0
+    return int(sum(one.get(("driftline_partitions", (("status", "live"),)), 0.0) for one in shown))
 
 
 def _swaps(crowd: Crowd) -> int:
