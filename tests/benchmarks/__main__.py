@@ -31,6 +31,8 @@ from tests.benchmarks import (
 )
 
 OUT = Path("build/benchmarks.json")
+_WIDTH = 200
+"""Characters of a line where the output is no terminal; enough for the widest table."""
 
 
 def main() -> int:
@@ -40,7 +42,7 @@ def main() -> int:
         print(f"found {', '.join(sorted(unknown))}; expected some of {', '.join(BENCHMARKS)}", file=sys.stderr)
         return 2
     figures = {name: BENCHMARKS[name].run() for name in names}
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
     for name in names:
         console.print(*TABLES[name](figures[name]))
     OUT.parent.mkdir(parents=True, exist_ok=True)
