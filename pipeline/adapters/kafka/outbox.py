@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from kafka import KafkaProducer, TopicPartition, codec, errors
 from kafka.structs import OffsetAndMetadata
 
 from pipeline.adapters.kafka.connection import KafkaSettings, client_options
+from pipeline.adapters.kafka.ending import end_at_once
 from pipeline.adapters.kafka.refusals import no_permission
 from pipeline.errors import ConfigError, FencedError, TooLongError, TransactionError
 from pipeline.interfaces import Headers
@@ -290,8 +291,4 @@ def _end(producer: Any, *, abort: bool = False) -> None:
             producer.close(timeout=1)
     except Exception:  # noqa: BLE001, S110  whatever it is: the broker ends the transaction in time
         pass
-    # closing waits for what is on its way, and stops nothing when that does not come
-    producer._sender.force_close()  # noqa: SLF001
-    producer._sender.join(1.0)  # noqa: SLF001
-    with suppress(Exception):
-        producer.close(timeout=0)
+    end_at_once(producer)

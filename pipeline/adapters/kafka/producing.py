@@ -8,6 +8,7 @@ from typing import Any
 from kafka import KafkaAdminClient, KafkaProducer, errors
 
 from pipeline.adapters.kafka.connection import KafkaSettings, client_options, told_as_feed_error
+from pipeline.adapters.kafka.ending import end_at_once
 from pipeline.adapters.kafka.refusals import cause
 from pipeline.errors import FeedError, InputError, nearest
 
@@ -75,10 +76,11 @@ class TopicProducer:
                 self._require()
             arrived = True
         finally:
-            if not arrived:
-                self._producer._sender.force_close()  # noqa: SLF001  or it goes on trying
-            with suppress(errors.KafkaError):
-                self._producer.close(timeout=10 if arrived else 0)
+            if arrived:
+                with suppress(errors.KafkaError):
+                    self._producer.close(timeout=10)
+            else:
+                end_at_once(self._producer)
 
     def _arrive(self, _metadata: Any) -> None:
         with self._moving:
