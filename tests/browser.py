@@ -16,7 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_TIMEOUT_S = 30.0
+from tests.processes import owned
+
+_TIMEOUT_S = 120.0
+"""On a busy machine."""
 _FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -173,11 +176,13 @@ def browser(chromium: str, profile: Path) -> Iterator[Browser]:
     """A browser with an empty profile in the folder `profile`; it ends with the block."""
     command_read, command_write, answer_read, answer_write = _pipes()
     launch = (sys.executable, "-c", _LAUNCH, str(command_read), str(answer_write))
-    process = subprocess.Popen(
-        [*launch, chromium, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
-        pass_fds=(command_read, answer_write),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+    process = owned(
+        subprocess.Popen(
+            [*launch, chromium, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            pass_fds=(command_read, answer_write),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
     )
     os.close(command_read)
     os.close(answer_write)

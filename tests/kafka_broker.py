@@ -6,10 +6,12 @@ The jars are resolved from Maven Central by deploy/kafka/pom.xml, once per versi
 """
 
 import argparse
+import base64
 import hashlib
 import os
 import random
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -26,10 +28,14 @@ from typing import Any, NamedTuple, Self
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
+from kafka.errors import KafkaError
+
+from tests.processes import owned, program, scratch
 
 POM = Path(__file__).parents[1] / "deploy" / "kafka" / "pom.xml"
 OLDEST_JAVA = 17
-START_S = 60.0
+START_S = 180.0
+"""On a busy machine; mostly it takes a few seconds."""
 _READ_S = 300.0
 _READERS = 3
 _IDLE_MS = (1_500, 6_000, 30_000)
@@ -113,8 +119,8 @@ def fetch_jars() -> Path:
     if maven is None:
         raise BrokerError("found no Maven; expected mvn on PATH to fetch Apache Kafka's jars: install Maven")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-        partial = Path(scratch) / "jars"
+    with tempfile.TemporaryDirectory(dir=path.parent) as name:
+        partial = Path(name) / "jars"
         done = subprocess.run(
             [maven, "-q", "-B", "-f", POM, "dependency:copy-dependencies", f"-DoutputDirectory={partial}"],
             capture_output=True,
@@ -142,7 +148,7 @@ def free_port() -> int:
 
 
 class Broker:
-    """A broker process with its data in a folder.
+    """A broker process with its data in a folder, which ends with the test or program that starts it.
 
     Args:
         directory: for data, configuration and log.
@@ -169,6 +175,7 @@ class Broker:
         self._process: subprocess.Popen[bytes] | None = None
         self._jars = fetch_jars()
         self._controller = free_port()
+        self._cluster = base64.urlsafe_b64encode(b"driftline" + secrets.token_bytes(7)).rstrip(b"=").decode()
 
     @property
     def bootstrap(self) -> str:
@@ -196,21 +203,33 @@ class Broker:
         """Be reachable.
 
         Raises:
-            BrokerError: it ended, or did not answer in a minute.
+            BrokerError: somebody else is at its port, it ended, or it did not answer in time.
         """
+        self._require_free_ports()
         properties = self.directory / "server.properties"
         if not properties.exists():
             self._format(properties)
         with (self.directory / "broker.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                self._java("kafka.Kafka", str(properties), heap=_HEAP), stdout=log, stderr=log, start_new_session=True
-            )
+            command = self._java("kafka.Kafka", str(properties), heap=_HEAP)
+            self._process = owned(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
         deadline = time.monotonic() + START_S
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise BrokerError(f"found the broker not answering at {self.bootstrap}; its log ends: {self.log}")
             time.sleep(0.1)
+
+    def _require_free_ports(self) -> None:
+        for port in (self.port, *self._listeners.values(), self._controller):
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # those who have just left are no matter
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError as exc:
+                    raise BrokerError(
+                        f"found port {port} of 127.0.0.1 taken ({exc.strerror}); expected it free: end what listens "
+                        "there, or choose another"
+                    ) from exc
 
     def _format(self, properties: Path) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -236,7 +255,7 @@ class Broker:
             "kafka.tools.StorageTool",
             "format",
             "-t",
-            "ZHJpZnRsaW5lLWJyb2tlcg",
+            self._cluster,
             "-c",
             str(properties),
             *self._format_arguments,
@@ -251,12 +270,18 @@ class Broker:
         return ["java", *heap, "-XX:TieredStopAtLevel=1", quiet, "-cp", f"{self._jars}/*", *arguments]
 
     def _answers(self) -> bool:
+        """Whether it is up, and it is this one that answers."""
         try:
-            admin = KafkaAdminClient(bootstrap_servers=self.bootstrap, bootstrap_timeout_ms=1000)
+            socket.create_connection(("127.0.0.1", self.port), 1.0).close()
+            admin: Any = KafkaAdminClient(bootstrap_servers=self.bootstrap, bootstrap_timeout_ms=10_000)
         except Exception:  # noqa: BLE001  whatever it is, the broker is not up yet
             return False
-        admin.close()
-        return True
+        try:
+            return bool(admin.describe_cluster()["cluster_id"] == self._cluster)
+        except KafkaError:
+            return False
+        finally:
+            admin.close()
 
     def stop(self) -> None:
         """End it in good order."""
@@ -297,7 +322,7 @@ def send(bootstrap: str, topic: str, records: Iterable[tuple[int, bytes | None, 
         last = [producer.send(topic, value, key, partition=partition) for partition, key, value in records]
         producer.flush()
         for future in last:
-            future.get(30)
+            future.get(120)
     finally:
         producer.close()
 
@@ -387,20 +412,23 @@ def main() -> int:
     fetch_jars()
     if options.fetch:
         return 0
-    with tempfile.TemporaryDirectory() as directory:
-        broker = Broker(Path(directory), options.port)
+    with scratch() as directory:
+        broker = Broker(directory, options.port)
         began = time.monotonic()
-        broker.start()
+        try:
+            broker.start()
+        except BrokerError as exc:
+            print(exc, file=sys.stderr)
+            return 1
         told_to_stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: told_to_stop.set())
         print(f"broker at {broker.bootstrap}, started in {time.monotonic() - began:.1f} s; Ctrl-C ends it", flush=True)
-        try:
-            told_to_stop.wait()
-        finally:
-            broker.stop()
+        told_to_stop.wait()
+        broker.stop()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with program():
+        sys.exit(main())

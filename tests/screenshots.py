@@ -5,7 +5,6 @@ A real service scores the fleet of the demonstration, faults included, from a br
 
 import json
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.browser import browser
 from tests.capabilities import find_chromium
 from tests.chaos.service import Names, Serving, write_config
 from tests.kafka_broker import Broker, create_topic, send
+from tests.processes import program, scratch
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 _STREAMS, _POINTS, _PARTITIONS = 120, 1800, 4
@@ -49,14 +49,8 @@ def main() -> int:
         print("found no Chromium; expected one on PATH or in DRIFTLINE_CHROMIUM", file=sys.stderr)
         return 2
     IMAGES.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        broker = Broker(directory / "broker")
-        broker.start()
-        try:
-            _shoot(broker.bootstrap, directory, chromium)
-        finally:
-            broker.stop()
+    with scratch() as directory, Broker(directory / "broker") as broker:
+        _shoot(broker.bootstrap, directory, chromium)
     return 0
 
 
@@ -123,4 +117,5 @@ def _consumed(service: Serving) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with program():
+        sys.exit(main())

@@ -29,6 +29,7 @@ from tests.benchmarks import (
     swap,
     training,
 )
+from tests.processes import program
 
 OUT = Path("build/benchmarks.json")
 _WIDTH = 200
@@ -256,4 +257,5 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[Table]]] = {
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with program():
+        sys.exit(main())

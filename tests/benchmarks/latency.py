@@ -9,7 +9,6 @@ of neighbours, which other load on the machine moves less than the times themsel
 
 import json
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from kafka import KafkaConsumer, KafkaProducer
 
 from tests.chaos.service import Names, Serving, driftline, write_config
 from tests.kafka_broker import Broker, create_topic, send
+from tests.processes import scratch
 
 PAIRS = 5
 PHASE_S = 20.0
@@ -37,13 +37,8 @@ _ROOT = Path(__file__).parents[2]
 
 def run() -> dict[str, Any]:
     """Figures by name: percentiles of each phase, and the ratios within pairs."""
-    with tempfile.TemporaryDirectory() as name:
-        broker = Broker(Path(name) / "broker")
-        broker.start()
-        try:
-            return _measure(broker.bootstrap, Path(name))
-        finally:
-            broker.stop()
+    with scratch() as directory, Broker(directory / "broker") as broker:
+        return _measure(broker.bootstrap, directory)
 
 
 def shortfalls(figures: dict[str, Any]) -> list[str]:

@@ -9,7 +9,6 @@ has one to itself.
 
 import json
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from typing import Any
 from tests.benchmarks.service import KEYS, MICRO_BATCH, PARTITIONS, records
 from tests.chaos.service import Names, Serving, write_config
 from tests.kafka_broker import Broker, create_topic, send
+from tests.processes import scratch
 
 ROUNDS = 4
 MESSAGES = 1_500_000
@@ -32,10 +32,8 @@ _COMMITTED = "driftline_committed_offset"
 
 def run() -> dict[str, Any]:
     """Figures by name: what each side took in each round, and by how much the page made it more."""
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        with Broker(directory / "broker") as broker:
-            return _rounds(broker.bootstrap, directory)
+    with scratch() as directory, Broker(directory / "broker") as broker:
+        return _rounds(broker.bootstrap, directory)
 
 
 def shortfalls(figures: dict[str, Any]) -> list[str]:

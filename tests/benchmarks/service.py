@@ -8,7 +8,6 @@ It is measured from when its partitions are restored to its last commit, by its 
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -20,6 +19,7 @@ import numpy as np
 
 from tests.chaos.service import Names, Serving, write_config
 from tests.kafka_broker import Broker, create_topic, read_committed, send
+from tests.processes import scratch
 
 ROUNDS = 3
 MESSAGES, KEYS, PARTITIONS = 3_000_000, 500, 4
@@ -32,10 +32,8 @@ _FLAGGED = "driftline_anomalies_total"
 
 def run() -> dict[str, Any]:
     """Figures by name: messages per second of each side in each round, and the ratio of their medians."""
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        with Broker(directory / "broker") as broker:
-            return _rounds(broker.bootstrap, directory)
+    with scratch() as directory, Broker(directory / "broker") as broker:
+        return _rounds(broker.bootstrap, directory)
 
 
 def _rounds(bootstrap: str, directory: Path) -> dict[str, Any]:

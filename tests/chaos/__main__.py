@@ -9,11 +9,10 @@ records, up to what was committed after the last look at a member that was kille
 
 import argparse
 import sys
-import tempfile
-from pathlib import Path
 
 from tests.chaos.campaign import run_campaign
 from tests.chaos.disturbing import Campaign
+from tests.processes import program, scratch
 
 
 def main() -> int:
@@ -36,8 +35,8 @@ def main() -> int:
     campaign = Campaign(
         options.records, options.keys, options.kills, freezes, swaps, options.seed, structures=options.structures
     )
-    with tempfile.TemporaryDirectory() as directory:
-        differences = run_campaign(campaign, Path(directory), tell=lambda text: print(text, flush=True))
+    with scratch() as directory:
+        differences = run_campaign(campaign, directory, tell=lambda text: print(text, flush=True))
     for difference in differences:
         print(f"DIFFERENT: {difference}")
     print("all equal" if not differences else f"{len(differences)} differences")
@@ -45,4 +44,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with program():
+        sys.exit(main())

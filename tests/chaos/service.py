@@ -7,15 +7,21 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.processes import owned
+
 _ROOT = Path(__file__).parents[2]
+WAIT_S = 180.0
+"""For what a process does; a busy machine may take its time."""
+_COMMITTED = "driftline_committed_offset"
 Samples: TypeAlias = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
@@ -85,7 +91,7 @@ def driftline(*arguments: str, constants: Mapping[str, float] | None = None) -> 
 
 
 class Serving:
-    """A process of the service.
+    """A process of the service, which ends with the test or program that starts it.
 
     Args:
         log: file that its standard error is appended to.
@@ -104,17 +110,19 @@ class Serving:
         self.log = log
         self._start = log.stat().st_size if log.exists() else 0
         with log.open("ab") as stream:
-            self.process = subprocess.Popen(
-                driftline("serve", "--config", str(config), *arguments, constants=constants),
-                stderr=stream,
-                stdout=stream,
-                cwd=home or _ROOT,
-                env={
-                    **os.environ,
-                    "PYTHONFAULTHANDLER": "1",
-                    "PYTHONPATH": str(_ROOT),
-                    **({} if home is None else {"TMPDIR": str(home)}),
-                },
+            self.process = owned(
+                subprocess.Popen(
+                    driftline("serve", "--config", str(config), *arguments, constants=constants),
+                    stderr=stream,
+                    stdout=stream,
+                    cwd=home or _ROOT,
+                    env={
+                        **os.environ,
+                        "PYTHONFAULTHANDLER": "1",
+                        "PYTHONPATH": str(_ROOT),
+                        **({} if home is None else {"TMPDIR": str(home)}),
+                    },
+                )
             )
 
     @property
@@ -142,12 +150,12 @@ class Serving:
         """Let it go on."""
         self.process.send_signal(signal.SIGCONT)
 
-    def stop(self, timeout_s: float = 60.0) -> int:
+    def stop(self, timeout_s: float = WAIT_S) -> int:
         """Exit status, having asked it to stop."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout_s)
 
-    def port(self, timeout_s: float = 60.0) -> int:
+    def port(self, timeout_s: float = WAIT_S) -> int:
         """At which it serves HTTP."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -159,7 +167,7 @@ class Serving:
             time.sleep(0.05)
         raise AssertionError(f"found no port; it told: {self.told[-3000:]}")
 
-    def get(self, path: str, *, timeout_s: float = 10.0) -> tuple[int, str]:
+    def get(self, path: str, *, timeout_s: float = 60.0) -> tuple[int, str]:
         """(status, body) of its answer."""
         try:
             url = f"http://127.0.0.1:{self.port()}{path}"
@@ -168,21 +176,33 @@ class Serving:
         except urllib.error.HTTPError as exc:
             return exc.code, exc.read().decode()
 
-    def metrics(self, *, timeout_s: float = 10.0) -> Samples:
+    def metrics(self, *, timeout_s: float = 60.0) -> Samples:
         """Samples by name and labels."""
         families = text_string_to_metric_families(self.get("/metrics", timeout_s=timeout_s)[1])
         return {
             (one.name, tuple(sorted(one.labels.items()))): one.value for family in families for one in family.samples
         }
 
-    def wait_until_ready(self, timeout_s: float = 60.0) -> None:
+    def offsets(self) -> dict[tuple[str, int], int]:
+        """Offset that each partition is committed at, as it is shown together with all that was counted up to there."""
+        shown = ((dict(labels), value) for (name, labels), value in self.metrics().items() if name == _COMMITTED)
+        return {(labels["topic"], int(labels["partition"])): int(value) for labels, value in shown}
+
+    def wait_until_ready(self, timeout_s: float = WAIT_S) -> None:
         """Until it holds its partitions, all restored."""
         self.wait_for(lambda: self.get("/readyz")[0] == 200, timeout_s)
 
-    def wait_for(self, condition: Any, timeout_s: float = 60.0) -> None:
-        """Until a condition holds; fails when the process ends before."""
+    def wait_for(self, condition: Any, timeout_s: float = WAIT_S) -> None:
+        """Until a condition holds; fails when the process ends before. One that is too busy to answer is waited for."""
         deadline = time.monotonic() + timeout_s
-        while not condition():
+        while not _holds(condition):
             if not self.is_running or time.monotonic() > deadline:
                 raise AssertionError(f"found no end of waiting; it told: {self.told[-3000:]}")
             time.sleep(0.1)
+
+
+def _holds(condition: Callable[[], object]) -> bool:
+    try:
+        return bool(condition())
+    except (TimeoutError, urllib.error.URLError):
+        return False

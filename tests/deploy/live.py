@@ -6,15 +6,17 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from tests.deploy.queries import RULES
 from tests.kafka_broker import free_port
+from tests.processes import owned
 
 JOB = "driftline"
 _VARIABLES = {"$__rate_interval": "1m", "$__interval": "5s", "$job": ".*", "$topic": ".*"}
-_START_S = 30.0
+_START_S = 120.0
 
 
 class Prometheus:
@@ -23,7 +25,13 @@ class Prometheus:
     Args:
         targets: job to host:port.
         scrape, evaluate: how often, as Prometheus writes durations.
+
+    Attributes:
+        at: time that queries are about, in seconds since 1970-01-01 UTC; None for now. On a busy machine a scrape may
+            fail, and then nothing is there until the next one.
     """
+
+    at: float | None = None
 
     def __init__(
         self, program: str, directory: Path, targets: Mapping[str, str], *, scrape: str = "1s", evaluate: str = "1s"
@@ -41,17 +49,14 @@ scrape_configs: {json.dumps(jobs)}
         self._url = f"http://127.0.0.1:{free_port()}"
         self._log = directory / "log"
         with self._log.open("wb") as stream:
-            self._process = subprocess.Popen(
-                [
-                    program,
-                    f"--config.file={config}",
-                    f"--storage.tsdb.path={directory / 'data'}",
-                    f"--web.listen-address={self._url.removeprefix('http://')}",
-                    "--enable-feature=exemplar-storage",
-                ],
-                stdout=stream,
-                stderr=stream,
-            )
+            command = [
+                program,
+                f"--config.file={config}",
+                f"--storage.tsdb.path={directory / 'data'}",
+                f"--web.listen-address={self._url.removeprefix('http://')}",
+                "--enable-feature=exemplar-storage",
+            ]
+            self._process = owned(subprocess.Popen(command, stdout=stream, stderr=stream))
         deadline = time.monotonic() + _START_S
         while not self._is_ready():
             assert time.monotonic() < deadline, self._log.read_text()[-2000:]
@@ -68,7 +73,7 @@ scrape_configs: {json.dumps(jobs)}
     def stop(self) -> None:
         """End it."""
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(60)
 
     def get(self, path: str, **given: str) -> Any:
         """What its HTTP API answers."""
@@ -82,11 +87,16 @@ scrape_configs: {json.dumps(jobs)}
         return told["data"]
 
     def query(self, expr: str) -> list[dict[str, Any]]:
-        """Series that a query gives now, the variables of the dashboards being everything."""
+        """Series that a query gives, the variables of the dashboards being everything."""
         for name, value in _VARIABLES.items():
             expr = expr.replace(name, value)
-        found: list[dict[str, Any]] = self.get("query", query=expr)["result"]
+        when = {} if self.at is None else {"time": str(self.at)}
+        found: list[dict[str, Any]] = self.get("query", query=expr, **when)["result"]
         return found
+
+    def evaluated_s(self) -> float:
+        """Time at which the group of rules was evaluated that is longest ago."""
+        return min(datetime.fromisoformat(group["lastEvaluation"]).timestamp() for group in self.get("rules")["groups"])
 
     def value(self, expr: str) -> float:
         """The one value that a query gives; 0 for none."""

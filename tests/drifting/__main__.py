@@ -10,7 +10,6 @@ replay of the topic says that is told of the swaps, record for record. Reports o
 import argparse
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from tests.drifting.fleet import DAY, Fleet
 from tests.drifting.oracle import compare, replay
 from tests.drifting.streams import INTERVAL_MS, START_MS
 from tests.kafka_broker import Broker
+from tests.processes import program, scratch
 
 FALLS_BY = 0.3
 BUDGET = 0.7 * DAY / 1000
@@ -58,16 +58,11 @@ def main() -> int:
         retrain["interval"] = options.interval
     console = Console(highlight=False, soft_wrap=True)
     options.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as name:
-        broker = Broker(Path(name) / "broker")
-        broker.start()
-        try:
-            names = Names.of("drifting", "fleet")
-            campaign = Campaign(fleet, options.day_s, retrain, options.held_out, names)
-            course = serve(campaign, broker.bootstrap, Path(name), tell=console.print)
-            return _judge(fleet, course, options.out, console)
-        finally:
-            broker.stop()
+    with scratch() as directory, Broker(directory / "broker") as broker:
+        names = Names.of("drifting", "fleet")
+        campaign = Campaign(fleet, options.day_s, retrain, options.held_out, names)
+        course = serve(campaign, broker.bootstrap, directory, tell=console.print)
+        return _judge(fleet, course, options.out, console)
 
 
 def _judge(fleet: Fleet, course: Course, out: Path, console: Console) -> int:
@@ -143,4 +138,5 @@ def _summary(fleet: Fleet, course: Course, mine: Scored, prior: Scored, console:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with program():
+        sys.exit(main())

@@ -10,7 +10,6 @@ every message sent was consumed. Exit status 0 when all of it holds.
 import argparse
 import os
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from rich.table import Table
 
 from tests.healthy.findings import Findings, faults
 from tests.healthy.installation import SCRAPE_S, Installation
+from tests.processes import program, scratch
 
 _TELL_S = 300.0
 _SETTLE_S = 120.0
@@ -35,8 +35,8 @@ def main() -> int:
     if options.keep:
         options.keep.mkdir(parents=True)
         return _run(options.keep, options.minutes, options.workers, console)
-    with tempfile.TemporaryDirectory() as name:
-        return _run(Path(name), options.minutes, options.workers, console)
+    with scratch() as directory:
+        return _run(directory, options.minutes, options.workers, console)
 
 
 def _run(directory: Path, minutes: float, workers: int, console: Console) -> int:
@@ -101,4 +101,5 @@ def _table(findings: Findings, minutes: float) -> Table:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with program():
+        sys.exit(main())

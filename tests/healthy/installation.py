@@ -17,6 +17,7 @@ from tests.chaos.service import driftline
 from tests.deploy.live import Prometheus
 from tests.deploy.reading import DEPLOY, ROOT, read_yaml
 from tests.kafka_broker import Broker, create_topic, free_port
+from tests.processes import owned
 
 SCRAPE_S = 15
 _COMPOSE = read_yaml(DEPLOY / "compose.yaml")["services"]
@@ -35,12 +36,14 @@ class Process:
     def __init__(self, arguments: list[str], environ: Mapping[str, str], log: Path) -> None:
         self.log = log
         with log.open("ab") as stream:
-            self._process = subprocess.Popen(
-                driftline(*arguments),
-                stdout=stream,
-                stderr=stream,
-                cwd=log.parent,
-                env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
+            self._process = owned(
+                subprocess.Popen(
+                    driftline(*arguments),
+                    stdout=stream,
+                    stderr=stream,
+                    cwd=log.parent,
+                    env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
+                )
             )
 
     @property

@@ -7,7 +7,6 @@ when the newest third of the samples is hardly above the third before.
 
 import argparse
 import sys
-import tempfile
 import threading
 import time
 from itertools import islice
@@ -17,6 +16,7 @@ from statistics import median
 from tests.chaos.records import make_records
 from tests.chaos.service import Names, Serving, write_config
 from tests.kafka_broker import Broker, create_topic, send
+from tests.processes import program, scratch
 
 PARTITIONS, KEYS = 4, 2_000
 AT_ONCE = 50_000
@@ -32,8 +32,8 @@ def main() -> int:
     parser.add_argument("--records", type=int, default=2_000_000)
     parser.add_argument("--rebalances", type=int, default=50)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, Broker(Path(name) / "broker") as broker:
-        return _soak(broker, Path(name), options.records, options.rebalances)
+    with scratch() as directory, Broker(directory / "broker") as broker:
+        return _soak(broker, directory, options.records, options.rebalances)
 
 
 def _soak(broker: Broker, directory: Path, records: int, rebalances: int) -> int:
@@ -53,7 +53,7 @@ def _soak(broker: Broker, directory: Path, records: int, rebalances: int) -> int
     try:
         service.wait_until_ready()
         sampler.start()
-        sent = threading.Thread(target=_send, args=(broker.bootstrap, names.input, records))
+        sent = threading.Thread(target=_send, args=(broker.bootstrap, names.input, records), daemon=True)
         sent.start()
         _rebalance(service, config, directory, rebalances)
         sent.join()
@@ -125,4 +125,5 @@ def _judge(samples: list[int], records: int, rebalances: int, service: Serving) 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with program():
+        sys.exit(main())

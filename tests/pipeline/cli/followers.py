@@ -4,8 +4,7 @@ import json
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from pipeline.adapters.bundles.training_log import TrainingLog
 from pipeline.learning.records import Run
 from tests.chaos.service import Names, driftline, write_config
 from tests.kafka_broker import create_topic
+from tests.processes import owned
 
 PARTITIONS = 2
 ROOT = Path(__file__).parents[3]
@@ -29,7 +29,7 @@ def stages(text: str, stage: str) -> list[dict[str, Any]]:
 
 
 def wait(
-    condition: Callable[[], object], why: Callable[[], str], timeout_s: float = 120.0, nap_s: float = 0.05
+    condition: Callable[[], object], why: Callable[[], str], timeout_s: float = 240.0, nap_s: float = 0.05
 ) -> None:
     """Until a condition holds; fails with the end of what was told meanwhile."""
     deadline = time.monotonic() + timeout_s
@@ -58,6 +58,7 @@ def configure(bootstrap: str, tmp_path: Path, name: Names, **retrain: Any) -> Pa
     settings = {
         "history": "5d", "least_interval": "12h", "steps": 60, "check_interval": "500ms", "device": "cpu",
         "folder": str(tmp_path / "kept"),
+        "time_limit": "30d",  # or the share of it that has passed would decide the weights on a slow machine
     }  # fmt: skip
     tmp_path.mkdir(exist_ok=True)
     return write_config(
@@ -73,7 +74,7 @@ def begin(file: Path) -> None:
 
 
 class Follower:
-    """`driftline train --follow` as a process.
+    """`driftline train --follow` as a process, which ends with the test or program that starts it.
 
     Args:
         log: file that what it tells is appended to.
@@ -83,11 +84,13 @@ class Follower:
     def __init__(self, file: Path, log: Path, constants: Mapping[str, float] | None = None) -> None:
         self._log = log
         with log.open("ab") as stream:
-            self.process = subprocess.Popen(
-                driftline(
-                    "train", "--follow", "--config", str(file), "--metrics-port", "0", constants=constants
-                ),
-                stderr=stream, stdout=stream, cwd=ROOT,
+            self.process = owned(
+                subprocess.Popen(
+                    driftline(
+                        "train", "--follow", "--config", str(file), "--metrics-port", "0", constants=constants
+                    ),
+                    stderr=stream, stdout=stream, cwd=ROOT,
+                )
             )  # fmt: skip
 
     @property
@@ -106,23 +109,6 @@ class Follower:
         self.process.kill()
         self.process.wait()
         wait(lambda: is_gone(training), lambda: self.told)
-
-
-@contextmanager
-def followers() -> Iterator[Callable[..., Follower]]:
-    """Starts followers, which are ended at the end of the block; arguments are those of `Follower`."""
-    started: list[Follower] = []
-
-    def start(*arguments: Any, **named: Any) -> Follower:
-        started.append(Follower(*arguments, **named))
-        return started[-1]
-
-    try:
-        yield start
-    finally:
-        for one in started:
-            one.process.kill()
-            one.process.wait()
 
 
 def ask(file: Path) -> None:

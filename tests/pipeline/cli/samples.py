@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.processes import owned
+
 ROOT = Path(__file__).parents[3]
 START = datetime(2024, 1, 1, tzinfo=UTC)
 STEP = timedelta(minutes=5)
@@ -31,10 +33,12 @@ def at(row: int) -> str:
 
 def start(*arguments: str | Path, **environ: str) -> subprocess.Popen[str]:
     """The command in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "pipeline", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | environ,
+    return owned(
+        subprocess.Popen(
+            [sys.executable, "-m", "pipeline", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT)} | environ,
+        )
     )

@@ -1,7 +1,6 @@
 """A follower that was ended in the middle of a training goes on with it, against a real broker."""
 
 import signal
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -40,9 +39,7 @@ def _run_of(follower: Follower, folder: Path) -> Run:
     return run
 
 
-def test_a_killed_follower_goes_on_to_the_same_bundle(
-    bootstrap: str, tmp_path: Path, follow: Callable[..., Follower]
-) -> None:
+def test_a_killed_follower_goes_on_to_the_same_bundle(bootstrap: str, tmp_path: Path) -> None:
     """Killed in the middle, and more sent meanwhile: run, history and bundle are those of an undisturbed follower.
 
     A training that was ended by the loss of the lease is gone on with as well, once nobody else trains.
@@ -55,18 +52,18 @@ def test_a_killed_follower_goes_on_to_the_same_bundle(
     for file in files:
         begin(file)
         ask(file)
-    follower = follow(files[0], tmp_path / "log-whole")
+    follower = Follower(files[0], tmp_path / "log-whole")
     whole = _run_of(follower, folders[0])
     follower.process.kill()
 
     log = tmp_path / "log-killed"
-    follower = follow(files[1], log)
+    follower = Follower(files[1], log)
     _train_and_kill(follower, folders[1])
     # of times that it learns from, and behind them
     send(bootstrap, name.input, [*streams[600:900], *make_drifting(POINTS + 20, change=0, keys=KEYS, begin=POINTS)])
     begun = told(follower.told, "training_began")
 
-    follower = follow(files[1], log, constants={"pipeline.cli.learning.attending.LEASE_S": 1.5})
+    follower = Follower(files[1], log, constants={"pipeline.cli.learning.attending.LEASE_S": 1.5})
     follower.wait_for(lambda: told(follower.told, "training_goes_on"), nap_s=0.005)
     follower.process.send_signal(signal.SIGSTOP)
     url = str(folders[1] / "models")
@@ -90,20 +87,18 @@ def test_a_killed_follower_goes_on_to_the_same_bundle(
     assert Registry(url).verify().keys() == Registry(str(folders[0] / "models")).verify().keys()
 
 
-def test_what_is_out_of_date_or_damaged_is_not_gone_on_with(
-    bootstrap: str, tmp_path: Path, follow: Callable[..., Follower]
-) -> None:
+def test_what_is_out_of_date_or_damaged_is_not_gone_on_with(bootstrap: str, tmp_path: Path) -> None:
     """The state of a training that was damaged is begun anew; one for another champion is dropped. Both are told."""
     name, file = make(bootstrap, tmp_path, steps=200)
     begin(file)
     send(bootstrap, name.input, make_drifting(POINTS, change=0, keys=KEYS))
     ask(file)
     log = tmp_path / "log"
-    follower = follow(file, log)
+    follower = Follower(file, log)
     _train_and_kill(follower, tmp_path)
     (state,) = _state(tmp_path)
     state.write_bytes(state.read_bytes()[:-100])
-    follower = follow(file, log)
+    follower = Follower(file, log)
     follower.wait_for(lambda: told(follower.told, "training_begun_anew"))
     assert "found a file that cannot be read" in told(follower.told, "training_begun_anew")[0]["error"]
     _train_and_kill(follower, tmp_path)
@@ -111,7 +106,7 @@ def test_what_is_out_of_date_or_damaged_is_not_gone_on_with(
     shipped = registry.champion()
     configure(bootstrap, tmp_path, name, steps=60)
     registry.promote(registry.publish(variant(gain=0.9, seed=2), act()), act())
-    follower = follow(file, log)
+    follower = Follower(file, log)
     follower.wait_for(lambda: runs_of(tmp_path))
     assert "another bundle is champion since" in told(follower.told, "training_dropped")[0]["reason"]
     (run,) = runs_of(tmp_path)
