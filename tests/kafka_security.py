@@ -6,6 +6,9 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from kafka.admin import ACL, ACLFilter
 
 from tests.kafka_broker import Broker
 
@@ -65,6 +68,17 @@ def unsecured_token(subject: str, lifetime_s: float = 3600.0) -> str:
     parts = {"alg": "none"}, {"sub": subject, "iat": now - 60, "exp": now + lifetime_s}
     encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
     return ".".join([*encoded, ""])
+
+
+def wait_for_acl(admin: Any, acl: ACL) -> None:
+    """Until the broker heeds an ACL that has been made; the controller, which answers for it, knows it before."""
+    deadline = time.monotonic() + 60
+    one = ACLFilter(acl.principal, acl.host, acl.operation, acl.permission_type, acl.resource_pattern)
+    while not admin.describe_acls(one):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"found no {acl} in a minute")
+        time.sleep(0.05)
+    time.sleep(0.1)
 
 
 def secure_broker(directory: Path, certificates: Certificates) -> Broker:

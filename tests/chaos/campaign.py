@@ -10,7 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from pipeline.config import load_config
 from pipeline.records import Place
-from tests.chaos.disturbing import PARTITIONS, SETTLE_S, Campaign, Crowd, disturb, require_running
+from tests.chaos.disturbing import PARTITIONS, Campaign, Crowd, disturb, require_running, wait_until_settled
 from tests.chaos.oracle import OUTPUTS, Account, Oracle, Seen, Told, swaps_told
 from tests.chaos.promoting import Champions
 from tests.chaos.records import make_records
@@ -47,6 +47,7 @@ def _run(campaign: Campaign, broker: Broker, directory: Path, tell: Callable[[st
     began = time.monotonic()
     disturb(campaign, broker, crowd, champions, names.input, records[first:], dice, tell)
     _drain(broker, names, crowd.members)
+    wait_until_settled(crowd, champions)
     _require_accounts(crowd.members, len(records))
     looks = crowd.scraper.close()
     for member in crowd.members:
@@ -106,7 +107,7 @@ def _judge(
 
 
 def _drain(broker: Broker, names: Names, members: list[Serving]) -> None:
-    """Wait until the group has committed all there is, and every partition is live with the newest bundle."""
+    """Wait until the group has committed all there is."""
     places = [TopicPartition(names.input, partition) for partition in range(PARTITIONS)]
     consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap, group_id=names.group, enable_auto_commit=False)
     try:
@@ -119,9 +120,6 @@ def _drain(broker: Broker, names: Names, members: list[Serving]) -> None:
             time.sleep(0.5)
     finally:
         consumer.close()
-    time.sleep(SETTLE_S)
-    for member in members:
-        member.wait_until_ready()
 
 
 def _require_accounts(members: list[Serving], records: int) -> None:
@@ -138,7 +136,7 @@ def _require_accounts(members: list[Serving], records: int) -> None:
         return consumed == parts == records
 
     try:
-        members[0].wait_for(are_all_consumed, 30)
+        members[0].wait_for(are_all_consumed)
     except AssertionError as exc:
         raise AssertionError(f"found {consumed:.0f} records consumed, {parts:.0f} of them accounted for; "
                              f"expected {records}") from exc  # fmt: skip

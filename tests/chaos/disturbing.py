@@ -1,6 +1,7 @@
 """Members that are killed, frozen, told to leave and started again at random, while records come in."""
 
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -15,11 +16,12 @@ from tests.kafka_broker import Broker, send
 
 MEMBERS = 3
 PARTITIONS = 4
-_BEGIN_S = 120.0
+_BEGIN_S = 240.0
 _FROZEN_S = 8.0
 """Longer than the session timeout of `write_config`."""
-SETTLE_S = 1.0
-"""For the newest champion to be found by all; several times the campaign's `check_interval`."""
+_SETTLE_S = 1.0
+"""For a partition to go over to a champion that its member has found."""
+_FOUND = re.compile(r'"bundle": "(\w+)".*"event": "(?:starting|champion_found)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,7 @@ def _promote_undisturbed(crowd: Crowd, champions: Champions) -> None:
 
     Kills may cut off every other swap, of which nothing would then be seen to have come about.
     """
-    _wait_until_settled(crowd)
+    wait_until_settled(crowd, champions)
     before = _swaps(crowd)
     champions.promote()
     deadline = time.monotonic() + _BEGIN_S
@@ -181,19 +183,25 @@ def _promote_undisturbed(crowd: Crowd, champions: Champions) -> None:
         time.sleep(0.1)
 
 
-def _wait_until_settled(crowd: Crowd) -> None:
-    """Until every partition is live with the newest champion.
+def wait_until_settled(crowd: Crowd, champions: Champions) -> None:
+    """Until every member knows the newest champion, and every partition is live with it.
 
     A champion that none has gone over to yet may be followed by the one before, and then nothing is gone over from.
     """
     deadline = time.monotonic() + _BEGIN_S
     since = None
-    while since is None or time.monotonic() < since + SETTLE_S:
+    while since is None or time.monotonic() < since + _SETTLE_S:
         if time.monotonic() > deadline:
             raise AssertionError(f"found partitions that are not live: {crowd.members[0].told[-3000:]}")
         crowd.mend()
-        since = (since or time.monotonic()) if _live(crowd) == PARTITIONS else None
+        is_settled = _know(crowd, champions.newest) and _live(crowd) == PARTITIONS
+        since = (since or time.monotonic()) if is_settled else None
         time.sleep(0.1)
+
+
+def _know(crowd: Crowd, champion: str) -> bool:
+    """Whether it is the last that each member has found."""
+    return all(_FOUND.findall(member.told)[-1:] == [champion] for member in crowd.members)
 
 
 def _live(crowd: Crowd) -> int:

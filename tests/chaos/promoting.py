@@ -43,6 +43,11 @@ class Champions:
         self._promotions = 0
         self._registry.promote(self._ids[0], act())
 
+    @property
+    def newest(self) -> str:
+        """The champion, by the short id that logs tell."""
+        return self.bundles[self._at].short_id
+
     def promote(self) -> None:
         """Make another one champion."""
         self._at = (self._at + self._dice.randrange(1, len(self._ids))) % len(self._ids)

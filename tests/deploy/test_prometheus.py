@@ -88,11 +88,11 @@ def run(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
             time.sleep(0.2)
             return [float(one["value"][1]) for one in seen.query("sum(driftline_records_consumed_total)")] == [records]
 
-        service.wait_for(lambda: has_seen(0), 120)
+        service.wait_for(lambda: has_seen(0))
         for part in range(PARTS):
             last = (part + 1) * POINTS // PARTS
             send(bootstrap, topic, _messages(part * POINTS // PARTS, last, start_s))
-            service.wait_for(lambda last=last: has_seen(last * KEYS), 120)
+            service.wait_for(lambda last=last: has_seen(last * KEYS))
         send(bootstrap, topic, iter([(0, b"key-0", b"no JSON")]))
         sent = POINTS * KEYS + 1
 
@@ -104,8 +104,18 @@ def run(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
                 and seen.value("max(driftline_committed_offset - driftline_snapshot_offset)") == 0
             )
 
-        service.wait_for(is_seen, 120)
-        time.sleep(4)  # for the rules to be evaluated, and rates to have two samples
+        def is_evaluated() -> bool:
+            seen.at = time.time()
+            return (
+                is_seen()
+                and seen.value("sum(sum_over_time(up[4s]))") >= 3
+                and seen.value('driftline_workers{state="up"}') == 2
+                and seen.evaluated_s() > seen_s + 2
+            )
+
+        service.wait_for(is_seen)
+        seen_s = time.time()
+        service.wait_for(is_evaluated)  # and `at` stays what it is: all queries are about that moment
         (found,) = read_committed(bootstrap, names.anomalies)
         written = [json.loads(one.value) for messages in found.values() for one in messages]
         yield Run(started, service, sent, 1, written)
@@ -147,7 +157,7 @@ def test_what_queries_name_is_there(run: Run) -> None:
 
 def test_nothing_fires(run: Run) -> None:
     """A healthy service that finds anomalies and a message that cannot be used raises no alert, nor is about to."""
-    assert run.prometheus.get("alerts")["alerts"] == []
+    assert run.prometheus.query("ALERTS") == []
     assert [name for name, rule in alerts().items() if run.prometheus.query(rule["expr"])] == []
 
 

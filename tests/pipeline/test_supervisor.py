@@ -17,8 +17,10 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
+from pipeline import supervisor
 from pipeline.adapters.http import serve_http
 from pipeline.supervisor import Supervisor
+from tests.processes import owned
 
 ROOT = Path(__file__).parents[2]
 WORKER = """
@@ -44,6 +46,7 @@ mode = sys.argv[5]
 signal.signal(signal.SIGTERM, signal.SIG_IGN if mode == "stubborn" else lambda *_: os._exit(0))
 threading.Thread(target=lambda: (os.read(life, 1), os._exit(7)), daemon=True).start()
 os.write(tells, f"{port}\\n".encode())
+(folder / f"{number}.up").touch()
 while True:
     time.sleep(0.05)
     wanted = folder / f"{number}.end"
@@ -79,7 +82,6 @@ class Running:
         self.supervisor.start(2)
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
-        self.wait_for(lambda: not self.supervisor.why_unhealthy())
 
     def _run(self) -> None:
         self.status = self.supervisor.run(lambda: self.stopping, self._take_hung_up, timeout_s=2.0)
@@ -108,7 +110,7 @@ class Running:
     def stop(self) -> int | None:
         """Exit status."""
         self.stopping = True
-        self._thread.join(30)
+        self._thread.join(60)
         assert not self._thread.is_alive()
         return self.status
 
@@ -117,10 +119,12 @@ class Running:
 def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Running]]:
     """Starts a supervisor, and stops it in the end."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(supervisor, "_ANSWER_S", 60.0)  # however busy the machine is
     made = []
 
     def start(mode: str = "good") -> Running:
         made.append(Running(tmp_path, mode))
+        made[-1].wait_for(lambda: not made[-1].supervisor.why_unhealthy())
         return made[-1]
 
     yield start
@@ -227,7 +231,7 @@ def test_a_stop_is_bounded(running: Callable[..., Running]) -> None:
     started = running("stubborn")
     began = time.monotonic()
     assert started.stop() == 0
-    assert 1.5 < time.monotonic() - began < 10
+    assert 1.5 < time.monotonic() - began < 30
     assert [event for event, _ in started.told] == ["worker_killed", "worker_killed"]
 
 
@@ -242,17 +246,16 @@ supervisor = Supervisor(command, print)
 supervisor.start(2)
 supervisor.run(lambda: False, lambda: False, 2.0)
 """
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], env=os.environ | {"PYTHONPATH": str(ROOT)}
-    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    process = owned(subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}))
     deadline = time.monotonic() + 60
-    while len(list(tmp_path.glob("*.pid"))) < 2 and time.monotonic() < deadline:
+    while len(list(tmp_path.glob("*.up"))) < 2:
+        assert time.monotonic() < deadline, "found no two workers"
         time.sleep(0.05)
-    time.sleep(2)  # for them to be up
     children = [int(path.read_text()) for path in tmp_path.glob("*.pid")]
     process.kill()
     process.wait()
-    while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < deadline:
-        time.sleep(0.05)
     assert len(children) == 2
-    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < deadline, "found workers without a supervisor"
+        time.sleep(0.05)

@@ -16,6 +16,7 @@ from pipeline.cli import run
 from tests.chaos.records import make_records
 from tests.chaos.service import Names, Serving, write_config
 from tests.kafka_broker import Broker, create_topic, read_to_end, send
+from tests.kafka_security import wait_for_acl
 
 pytestmark = pytest.mark.kafka
 PARTITIONS = 2
@@ -206,6 +207,7 @@ def test_permissions_that_are_missing_are_told(
         # with any ACL on it, only what one allows is permitted
         others = ACL("User:ANONYMOUS", "*", ACLOperation.ALL, ACLPermissionType.ALLOW, pattern)
         admin.create_acls([others])
+        wait_for_acl(admin, others)
     finally:
         admin.close()
     status, out = checked(config)

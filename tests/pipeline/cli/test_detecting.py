@@ -1,6 +1,5 @@
 import json
 import math
-import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,8 +10,8 @@ from pipeline.cli import run
 from pipeline.cli.detecting import choose_detector, require_lstm
 from pipeline.config import DEFAULT_RISK, Config
 from pipeline.errors import ConfigError
-from tests.pipeline.cli.samples import start, write_stream
-from tests.pipeline.cli.test_replay import OUTPUTS, replay, same_outputs, stream, summary_in, wait_until_running
+from tests.pipeline.cli.samples import write_stream
+from tests.pipeline.cli.test_replay import OUTPUTS, replay, same_outputs, start_slowly, stream, summary_in
 from tests.pipeline.cli.test_wiring import configured
 
 __all__ = ["stream"]  # a fixture
@@ -99,9 +98,7 @@ def test_micro_batches_and_interruptions_do_not_show(stream: Path, tmp_path: Pat
     kind = "windowed-gaussian"
     assert replay(stream, "--detector", kind, "--out", "whole", "--no-report", "--micro-batch", "77") == 0
     out = tmp_path / "stopped"
-    process = start("replay", stream, "--detector", kind, "--out", out, "--no-report", "--speed", "60000")
-    wait_until_running(process, out)
-    time.sleep(0.5)
+    process, _ = start_slowly(stream, "--detector", kind, "--out", out, "--no-report")
     process.terminate()
     _, told = process.communicate(timeout=60)
     assert process.returncode == 143, told
@@ -115,9 +112,7 @@ def test_a_replay_by_river_is_not_gone_on_with(
 ) -> None:
     """Interrupted, its outputs are whole and it says to start afresh; --resume is refused, for any detector."""
     out = tmp_path / "stopped"
-    process = start("replay", stream, "--detector", TREES, "--out", out, "--no-report", "--speed", "60000")
-    wait_until_running(process, out)
-    time.sleep(0.5)
+    process, _ = start_slowly(stream, "--detector", TREES, "--out", out, "--no-report")
     process.terminate()
     _, told = process.communicate(timeout=60)
     assert process.returncode == 143, told

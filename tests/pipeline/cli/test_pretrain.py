@@ -140,7 +140,7 @@ def test_without_torch_the_extra_is_named(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')")
     here = Path(__file__).parents[3]
     process = start("pretrain", "--out", tmp_path / "b", PYTHONPATH=f"{tmp_path}:{here}")
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=180)
     assert process.returncode == 2
     assert told == "driftline: error: found no torch; expected it for training: pip install 'driftline[train]'\n"
 

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +19,10 @@ from pipeline.adapters.kafka import connection
 from pipeline.cli import run
 from pipeline.records import Place
 from tests.chaos.records import GARBAGE, make_records
-from tests.chaos.service import Names, Serving, driftline, write_config
+from tests.chaos.service import Names, Samples, Serving, driftline, write_config
 from tests.chaos.state import state_hash
 from tests.kafka_broker import create_topic, read_committed, read_to_end, send
+from tests.pipeline.cli.followers import is_gone, wait
 
 pytestmark = pytest.mark.kafka
 PARTITIONS = 2
@@ -40,15 +40,18 @@ def names(bootstrap: str) -> Callable[..., Names]:
     return make
 
 
-def _drain(bootstrap: str, names: Names, *members: Serving) -> None:
-    """Until the group has committed all there is."""
+def _drain(bootstrap: str, names: Names, service: Serving) -> None:
+    """Until all there is is committed, and shown as such."""
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=names.group, enable_auto_commit=False)
-    places = [TopicPartition(names.input, n) for n in range(PARTITIONS)]
-    ends = consumer.end_offsets(places)
-    members[0].wait_for(lambda: all((consumer.committed(one) or 0) >= ends[one] for one in places), 120)
-    consumer.close()
-    for member in members:
-        member.wait_until_ready()
+    try:
+        places = [TopicPartition(names.input, n) for n in range(PARTITIONS)]
+        ends = consumer.end_offsets(places)
+        service.wait_for(lambda: all((consumer.committed(one) or 0) >= ends[one] for one in places))
+    finally:
+        consumer.close()
+    service.wait_until_ready()
+    # metrics, and what the API tells, come a moment behind the commit
+    service.wait_for(lambda: service.offsets() == {tuple(one): end for one, end in ends.items()})
 
 
 def _verdicts(bootstrap: str, names: Names) -> dict[tuple[str, int], dict[str, Any]]:
@@ -225,9 +228,7 @@ def test_operations(bootstrap: str, names: Callable[..., Names], tmp_path: Path)
     service.wait_for(lambda: "config_rejected" in service.told)
     config.write_text(whole.replace('profile = "dense"', 'profile = "balanced"'))
     service.wait_for(lambda: "config_needs_restart" in service.told)
-    began = time.monotonic()
-    assert service.stop() == 0
-    assert time.monotonic() - began < 20
+    assert service.stop() == 0  # within [service] shutdown_timeout, else it is another status
 
 
 def test_workers_share_the_partitions_under_one_address(
@@ -240,12 +241,17 @@ def test_workers_share_the_partitions_under_one_address(
     service = Serving(config, tmp_path / "log", "--workers", "2")
     port = service.port()
     _drain(bootstrap, name, service)
-    metrics = service.metrics()
+    metrics: Samples = {}
+
+    def do_both_answer() -> bool:
+        metrics.update(service.metrics())
+        return metrics["driftline_workers", (("state", "up"),)] == 2
+
+    service.wait_for(do_both_answer)
     by_worker = {dict(labels)["worker"]: value for (one, labels), value in metrics.items()
                  if one == "driftline_records_consumed_total"}  # fmt: skip
     assert by_worker.keys() == {"0", "1"}
     assert sum(by_worker.values()) == 2000
-    assert metrics["driftline_workers", (("state", "up"),)] == 2
     children = subprocess.run(
         ["pgrep", "-P", str(service.process.pid)], capture_output=True, text=True, check=True
     ).stdout.split()  # fmt: skip
@@ -267,10 +273,7 @@ def test_workers_end_with_their_supervisor(bootstrap: str, names: Callable[..., 
         ["pgrep", "-P", str(service.process.pid)], capture_output=True, text=True, check=True
     ).stdout.split()  # fmt: skip
     service.kill()
-    deadline = time.monotonic() + 60
-    while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert [child for child in children if Path(f"/proc/{child}").exists()] == []
+    wait(lambda: all(map(is_gone, map(int, children))), lambda: service.told)
 
 
 def test_check_tells_what_is_there_and_what_is_not(
@@ -321,7 +324,7 @@ def test_what_cannot_work_is_told_in_one_line(
     config = write_config(tmp_path / "c.toml", bootstrap, names(), **changes)
     constants = {"pipeline.adapters.kafka.connection._BOOTSTRAP_MS": 3_000}
     command = driftline("serve", "--config", str(config), constants=constants)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     errors = [line for line in done.stderr.splitlines() if line.startswith("driftline: error: ")]
     assert len(errors) == 1
     assert told in errors[0]

@@ -33,7 +33,7 @@ def test_a_static_member_is_back_at_once(bootstrap: str, tmp_path: Path) -> None
     first.kill()
     send(bootstrap, topic, make_records(300, 4, 2, 6, garbage=0.0))
     second = Serving(config, tmp_path / "second.log")
-    second.wait_for(lambda: _consumed(second, topic) == 800, 90)
+    second.wait_for(lambda: _consumed(second, topic) == 800)
     assert second.stop() == 0
 
 
@@ -51,7 +51,7 @@ def test_topics_by_pattern_are_found_when_they_appear(bootstrap: str, tmp_path: 
     for topic in (f"{prefix}.second", f"other-{prefix}.third"):
         create_topic(bootstrap, topic, 1)
         send(bootstrap, topic, make_records(100, 4, 1, 6, garbage=0.0))
-    service.wait_for(lambda: _consumed(service, f"{prefix}.second") == 100, 120)
+    service.wait_for(lambda: _consumed(service, f"{prefix}.second") == 100)
     assert _consumed(service, f"{prefix}.first") == 200
     assert _consumed(service, f"other-{prefix}.third") == 0
     assert service.stop() == 0

@@ -59,7 +59,7 @@ def test_a_configuration_that_cannot_work_is_told(
     config = write_config(tmp_path / "c.toml", bootstrap, names, **changes)
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "serve", "--config", str(config), "--workers", workers],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == status
     errors = {line for line in done.stderr.splitlines() if line.startswith("driftline: error: ")}
@@ -74,7 +74,7 @@ def test_a_store_that_cannot_be_written_is_told_at_the_start(bootstrap: str, nam
     config = write_config(tmp_path / "c.toml", bootstrap, names, state={"store": f"file://{tmp_path}/file/state"})
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "serve", "--config", str(config)],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     (error,) = [line for line in done.stderr.splitlines() if line.startswith("driftline: error: ")]

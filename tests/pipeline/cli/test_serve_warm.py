@@ -51,11 +51,11 @@ def test_a_new_group_begins_with_its_past_and_survives_a_kill(
 
     send(bootstrap, topic, records[HISTORY : HISTORY + 800])
     service = Serving(config, tmp_path / "log", "--warm-from", str(lanes))
-    service.wait_for(lambda: _is_done(bootstrap, names), 120)
+    service.wait_for(lambda: _is_done(bootstrap, names))
     service.kill()
     send(bootstrap, topic, records[HISTORY + 800 :])
     service = Serving(config, tmp_path / "log", "--warm-from", str(lanes), "--workers", "2")
-    service.wait_for(lambda: _is_done(bootstrap, names), 120)
+    service.wait_for(lambda: _is_done(bootstrap, names))
     assert service.stop() == 0
 
     verdicts = _told(bootstrap, names.verdicts)

@@ -174,7 +174,7 @@ def test_a_replay_is_gone_on_with_under_its_own_history_only(folder: Path, capsy
     assert replay("today.csv", "--warm-from", "history.csv", "--out", "whole", "--no-report") == 0
     out = folder / "stopped"
     arguments = ("replay", "today.csv", "--warm-from", "history.csv", "--out", out, "--no-report")
-    process = start(*arguments, "--speed", "20000")
+    process = start(*arguments, "--speed", "2000")
     wait_until_running(process, out)
     while not (out / ".replay" / "history.lanes").exists():
         time.sleep(0.02)

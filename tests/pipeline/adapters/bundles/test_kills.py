@@ -14,27 +14,25 @@ from pipeline.adapters.bundles.history import Act
 from pipeline.adapters.bundles.registry import Registry
 from pipeline.adapters.bundles.training_log import TrainingLog
 from tests.pipeline.adapters.bundles.bench import act
+from tests.processes import owned
 
 KILLS = 40
 ROOT = Path(__file__).parents[4]
 
 
-def _killed(folder: Path, seed: int, after_s: float) -> list[list[str]]:
-    """What a child said that it had done, before it was killed so long after it had begun."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.pipeline.adapters.bundles.killed", str(folder), str(seed)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
+def _killed(folder: Path, seed: int, behind: int, after_s: float) -> list[list[str]]:
+    """What a child said that it had done, before it was killed so long after it had told so much."""
+    command = [sys.executable, "-m", "tests.pipeline.adapters.bundles.killed", str(folder), str(seed)]
+    process = owned(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT))
     assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    told = [process.stdout.readline() for _ in range(1 + behind)]
+    assert told[0] == "ready\n"
     time.sleep(after_s)
     process.kill()
     out, err = process.communicate(timeout=60)
     assert err == ""
-    return [line.split() for line in out.splitlines(keepends=True) if line.endswith("\n")]
+    lines = [*told[1:], *out.splitlines(keepends=True)]
+    return [line.split() for line in lines if line.endswith("\n")]
 
 
 @pytest.mark.slow
@@ -43,7 +41,7 @@ def test_a_kill_at_any_moment_leaves_the_registry_whole(tmp_path: Path) -> None:
     rng = np.random.default_rng(7)
     told = 0
     for kill in range(KILLS):
-        done = _killed(tmp_path, kill, rng.uniform(0.0, 0.15))
+        done = _killed(tmp_path, kill, int(rng.integers(4)), rng.uniform(0.0, 0.05))
         registry = Registry(str(tmp_path))
         assert all(wrong is None for wrong in registry.verify().values())
         standing = registry.standing()

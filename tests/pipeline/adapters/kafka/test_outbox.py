@@ -7,12 +7,11 @@ import uuid
 from pathlib import Path
 
 import pytest
-from kafka import KafkaConsumer
 
 from pipeline.adapters.kafka.connection import KafkaSettings
 from pipeline.adapters.kafka.outbox import LARGEST_MESSAGE, KafkaOutbox, OutboxSettings
 from pipeline.errors import ConfigError, FencedError, TooLongError, TransactionError
-from tests.kafka_broker import Broker, create_topic
+from tests.kafka_broker import Broker, create_topic, read_to_end
 
 pytestmark = pytest.mark.kafka
 
@@ -22,14 +21,7 @@ def _outbox(bootstrap: str, name: str, answer_s: float = 60.0) -> KafkaOutbox:
 
 
 def _committed(bootstrap: str, topic: str) -> list[bytes | None]:
-    consumer = KafkaConsumer(
-        topic, bootstrap_servers=bootstrap, isolation_level="read_committed", auto_offset_reset="earliest",
-        enable_auto_commit=False, consumer_timeout_ms=2000,
-    )  # fmt: skip
-    try:
-        return [message.value for message in consumer]
-    finally:
-        consumer.close()
+    return [message.value for message in read_to_end(bootstrap, topic)]
 
 
 def test_what_is_sent_is_seen_with_the_commit_or_never(bootstrap: str) -> None:
@@ -134,7 +126,7 @@ def test_a_broker_that_stops_answering_does_not_hold_a_commit_for_ever(tmp_path:
         began = time.monotonic()
         with pytest.raises(TransactionError):
             outbox.commit({})
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 50  # unasked it would be a minute
         broker._process.send_signal(signal.SIGCONT)
         outbox.send("out", 0, key=b"k", value=b"kept")
         outbox.commit({})

@@ -5,7 +5,6 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from kafka import KafkaConsumer
 
 from pipeline.adapters.kafka.connection import KafkaSettings
 from pipeline.adapters.kafka.outbox import KafkaOutbox, OutboxSettings
@@ -16,7 +15,7 @@ from pipeline.adapters.state.topic import TopicStateStore
 from pipeline.errors import CheckpointError, ConfigError, TransactionError
 from pipeline.lanes import LaneTable
 from pipeline.records import Checkpoint, Place, RunIdentity
-from tests.kafka_broker import create_topic
+from tests.kafka_broker import create_topic, read_to_end
 from tests.pipeline.adapters.state.bench import ANYWHERE, PLACE, Bench, content_of, make_state, read_all, topic_bench
 
 
@@ -156,11 +155,6 @@ def test_a_zombie_cannot_write(bootstrap: str) -> None:
     heir.commit({})
     with pytest.raises(TransactionError):
         zombie.commit({})
-    consumer = KafkaConsumer(
-        name, bootstrap_servers=bootstrap, isolation_level="read_committed", auto_offset_reset="earliest",
-        enable_auto_commit=False, consumer_timeout_ms=2000,
-    )  # fmt: skip
-    assert [message.value for message in consumer] == [b"new"]
-    consumer.close()
+    assert [message.value for message in read_to_end(bootstrap, name)] == [b"new"]
     zombie.close()
     heir.close()
