@@ -111,10 +111,19 @@ PAGE = Page(
                     ),
                 ),
                 Panel(
-                    "Time since the newest commit",
-                    "Rises while nothing comes in.",
+                    "Time since the newest commit, and since Kafka answered",
+                    "The first rises while nothing comes in; the second, of the member that has waited longest, does not.",
                     "s",
-                    (Query('time() - max by (job) (driftline_last_commit_timestamp_seconds{job=~"$job"} > 0)'),),
+                    (
+                        Query(
+                            'time() - max by (job) (driftline_last_commit_timestamp_seconds{job=~"$job"} > 0)',
+                            "{{job}}, commit",
+                        ),
+                        Query(
+                            'time() - min by (job) (driftline_last_kafka_answer_timestamp_seconds{job=~"$job"} > 0)',
+                            "{{job}}, answer",
+                        ),
+                    ),
                 ),
             ),
         ),

@@ -15,6 +15,8 @@ from pipeline.errors import ConfigError
 _INDEX = b"driftline: /metrics for Prometheus, /healthz, /readyz\n"
 _ELSEWHERE = b"this host is not known by that name: [http] hosts lists further ones\n"
 _REQUEST_S = 10.0
+_QUIET_S = 20.0
+"""Ends are asked for every five seconds, if nothing is committed; a round that takes long is no reason for alarm."""
 
 
 class HealthView(Protocol):
@@ -64,10 +66,15 @@ class Health:
         self._beat_s = clock()
         self._failure = ""
         self._unready = "has not joined the group yet"
+        self._heard_s: float | None = None
 
     def beat(self) -> None:
         """The loop went round."""
         self._beat_s = self._clock()
+
+    def hear(self) -> None:
+        """Kafka has answered; from the first time on it is expected to go on answering."""
+        self._heard_s = self._clock()
 
     def fail(self, reason: str) -> None:
         """Something is wrong until this is called with ''."""
@@ -84,7 +91,11 @@ class Health:
 
     def why_unready(self) -> str:
         """The reason, or ''."""
-        return self._unready or self.why_unhealthy()
+        return self._unready or self.why_unhealthy() or self._why_quiet()
+
+    def _why_quiet(self) -> str:
+        age = 0.0 if self._heard_s is None else self._clock() - self._heard_s
+        return f"Kafka has not answered for {age:.0f} s" if age > _QUIET_S else ""
 
 
 class _Server(ThreadingMixIn, WSGIServer):

@@ -47,6 +47,7 @@ class ServiceMetrics(Collector):
         self.aborted = shown.TRANSACTIONS_ABORTED.counter(registry)
         self.commit_seconds = shown.COMMIT_SECONDS.histogram(registry)
         self.last_commit = shown.LAST_COMMIT.gauge(registry)
+        self.last_answer = shown.LAST_KAFKA_ANSWER.gauge(registry)
         self.snapshots = shown.SNAPSHOTS.counter(registry)
         self.snapshot_seconds = shown.SNAPSHOT_SECONDS.histogram(registry)
         self.swaps = shown.SWAPS.counter(registry)

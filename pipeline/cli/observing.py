@@ -79,6 +79,7 @@ class ServiceObserver:
         self._aborted = self._commits = 0
         self._budget = budget or AlarmBudget(0.0, 0.0)
         self._lanes = LaneGauges(self._engine, detector.warm_up, self._budget)
+        self._is_member = is_member
         self._readiness = Readiness(health, is_member, clock)
         self._trained_until = trained_until
         self.service.trained_until.set(trained_until(bundle))
@@ -170,6 +171,9 @@ class ServiceObserver:
 
     def stands(self, standing: Mapping[Place, Standing]) -> None:
         """See `Observer`."""
+        if standing or self._is_member():
+            self.service.last_answer.set_to_current_time()
+            self._readiness.heard()
         for place, one in standing.items():
             records = {name.name.lower(): one.counts["records"][name.name.lower()] for name in RECORD_DISPOSITIONS}
             self._held[place] = Held(

@@ -31,6 +31,10 @@ class Readiness:
         """The loop went round."""
         self._health.beat()
 
+    def heard(self) -> None:
+        """Kafka has answered."""
+        self._health.hear()
+
     def set_status(self, status: Mapping[Place, str]) -> None:
         """What the partitions held are at; see `Observer`."""
         waiting = sorted(f"{place.topic}/{place.partition}" for place, one in status.items() if one != "live")

@@ -25,6 +25,8 @@ BASE = "/api/v1"
 _FRESH_S = 0.25
 _Name = Annotated[str, msgspec.Meta(max_length=1000)]
 _Needed = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+_Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=4000)]
+"""It holds the names of a topic, of a key and of a field."""
 
 
 class NoParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,7 +50,7 @@ class AnomaliesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class AnomalyQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which event."""
 
-    id: Annotated[_Needed, msgspec.Meta(description="Id of the event.")]
+    id: Annotated[_Identifier, msgspec.Meta(description="Id of the event.")]
 
 
 class KeysQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

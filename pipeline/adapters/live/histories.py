@@ -121,7 +121,14 @@ def search(engines: Mapping[Place, PartitionEngine], points: RecentPoints, query
     With '' as text those that were heard of most lately.
     """
     if not query:
-        newest = (key for place in points.places() for key in points.keys(place))
+        # those of which nothing could be used, and what came without a key, have points and are no lanes
+        newest = (
+            key
+            for place in points.places()
+            if (engine := engines.get(place)) is not None
+            for key in points.keys(place)
+            if engine.lanes.slot_of(key) is not None
+        )
         recent = islice(_distinct(newest), limit)
         return KeyList(list(recent), sum(len(engine.lanes) for engine in engines.values()))
     wanted = query.casefold()

@@ -8,7 +8,7 @@ Whatever takes long, such as looking for a key, happens on the threads that ask.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -145,7 +145,6 @@ class LiveView:
     def overview(self) -> Overview:
         """See `LiveSource`."""
         figures, moments, anomalies = Figures(self._registry), list(self._moments), self._anomalies
-        recent = [one.records_per_s for one in moments[-_RATE_S:] if one.records_per_s is not None]
         reason = self._readiness.why_unready()
         bundle = figures.labels("bundle_info")
         return Overview(
@@ -155,7 +154,7 @@ class LiveView:
             ready=not reason,
             reason=reason,
             now_ms=self._clock() * 1000.0,
-            records_per_s=float(np.mean(recent)) if recent else None,
+            records_per_s=self._rate(moments),
             lag_records=self._lag(),
             records=figures.by("records_total", "disposition"),
             anomalies=figures.by("anomalies_total", "severity"),
@@ -208,6 +207,14 @@ class LiveView:
             finally:
                 self._asking.release()
         return question
+
+    def _rate(self, moments: Sequence[Moment]) -> float | None:
+        """Records a second of late; None before the first second."""
+        quiet_s = self._clock() - self._moment_s
+        if quiet_s > _RATE_S:  # the loop is held up: what it did before is no longer so
+            return (self._consumed - self._counted) / quiet_s
+        recent = [one.records_per_s for one in moments[-_RATE_S:] if one.records_per_s is not None]
+        return float(np.mean(recent)) if recent else None
 
     def _lag(self) -> int:
         return sum(max(end - offset, 0) for offset, end in self._ends.values())

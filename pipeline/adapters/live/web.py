@@ -26,7 +26,7 @@ _HEADERS = [
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Cache-Control", "no-store"),
 ]
-_LONGEST_QUERY = 8192
+_LONGEST_QUERY = 32_768
 _KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 
 

@@ -61,6 +61,20 @@ def test_ready_only_when_told(served: Served) -> None:
     assert _reason(served.ask("/healthz")) == ""
 
 
+def test_kafka_that_answers_no_more_is_noticed(served: Served) -> None:
+    """Once it has answered, 20 s without an answer make it unready, until there is one; it is healthy all the time."""
+    served.health.set_unready("")
+    served.now_s += 25
+    served.health.beat()
+    assert _reason(served.ask("/readyz")) == ""
+    served.health.hear()
+    served.now_s += 21
+    assert _reason(served.ask("/readyz")) == "Kafka has not answered for 21 s"
+    assert _reason(served.ask("/healthz")) == ""
+    served.health.hear()
+    assert _reason(served.ask("/readyz")) == ""
+
+
 def test_a_loop_that_is_stuck_is_noticed(served: Served) -> None:
     """Without a round for longer than the limit it is unhealthy and not ready, until there is one again."""
     served.health.set_unready("")

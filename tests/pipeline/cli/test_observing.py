@@ -140,6 +140,26 @@ def test_a_stuck_loop_and_a_stalled_partition_are_unhealthy(observed: Observed) 
     assert observed.ask("/healthz") == "no round of the loop for 31 s"
 
 
+def test_it_is_told_when_kafka_last_answered(observed: Observed) -> None:
+    """As positions are learned, and with none as long as it is in the group; without an answer it is not ready."""
+    observed.observer.stands({})
+    assert observed.value("last_kafka_answer_timestamp_seconds") == 0
+    before_s = time.time()
+    observed.observer.stands({FIRST: Standing(7, 9, Counts().to_dict())})
+    first = observed.value("last_kafka_answer_timestamp_seconds")
+    assert first is not None
+    assert before_s <= first <= time.time()
+    for _ in range(20):
+        assert observed.round(p0="live") == ""
+    assert observed.round(p0="live") == "Kafka has not answered for 21 s"
+    observed.observer.stands({})
+    assert observed.value("last_kafka_answer_timestamp_seconds") == first
+    observed.is_member = True
+    observed.observer.stands({})
+    assert (observed.value("last_kafka_answer_timestamp_seconds") or 0) >= first
+    assert observed.round(p0="live") == ""
+
+
 def test_partitions_are_shown_by_status(observed: Observed) -> None:
     """Every status is shown, those that no partition has as 0."""
     observed.round(p0="live", p1="live", p2="restoring")

@@ -59,21 +59,27 @@ function start() {
     paused = false;
 
   const paces = () => {
-    drawPace(part("pace"), last?.history ?? [], "records_per_s", "records a second", "observed");
-    drawPace(part("lag"), last?.history ?? [], "lag_records", "records behind", "expected");
+    drawPace(part("pace"), last?.history ?? [], last?.now_ms ?? Date.now(), "records_per_s", "records a second", "observed");
+    drawPace(part("lag"), last?.history ?? [], last?.now_ms ?? Date.now(), "lag_records", "records behind", "expected");
   };
 
   const setState = (text, kind) => {
     setText(part("state"), text);
     part("state").className = `state ${kind}`;
   };
-  const lost = () => setState("No answer", "away");
+  const tellReason = (text) => {
+    setText(part("reason"), text);
+    part("reason").hidden = !text;
+  };
+  const lost = () => {
+    setState("No answer", "away");
+    if (last) tellReason(`All below is as it was at ${formatTime(last.now_ms, SECOND)} UTC.`);
+  };
 
   const show = (now) => {
     last = now;
     setState(now.ready ? "Ready" : "Not ready", now.ready ? "ready" : "waiting");
-    setText(part("reason"), capital(now.reason));
-    part("reason").hidden = !now.reason;
+    tellReason(capital(now.reason));
     const commit = now.committed_ms === null ? "nothing committed yet" : `committed ${formatAgo(now.now_ms - now.committed_ms)}`;
     const facts = [`Driftline ${now.version}`, now.bundle && `bundle ${now.bundle}`, now.profile, commit];
     setText(part("facts"), facts.filter(Boolean).join(" · "));

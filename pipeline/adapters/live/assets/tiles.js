@@ -57,13 +57,16 @@ function fillPhases(bar, names, lanes) {
   });
 }
 
-// A filled line over the last minutes, from 0.
-function drawPace(canvas, moments, name, noun, colour) {
+const SILENT_MS = 5000;
+
+// A filled line over the last minutes, from 0; it ends where the loop of the service last told how it was.
+function drawPace(canvas, moments, now_ms, name, noun, colour) {
   const { ctx, width, height } = prepare(canvas);
   const values = moments.map((moment) => moment[name] ?? 0);
   const high = Math.max(1, ...values);
   const area = { left: 46, right: width - 4, top: 6, bottom: height - 16 };
-  const end = moments.length ? moments[moments.length - 1].time_ms : Date.now();
+  const newest_ms = moments.length ? moments[moments.length - 1].time_ms : now_ms;
+  const end = now_ms - newest_ms > SILENT_MS ? now_ms : newest_ms; // of several workers the newest second comes late
   const x = linear(end - 5 * MINUTE, end, area.left, area.right),
     y = linear(0, high * 1.05, area.bottom, area.top);
   if (moments.length) drawNumberAxis(ctx, area, y, 0, high * 1.05, 3);
@@ -73,7 +76,7 @@ function drawPace(canvas, moments, name, noun, colour) {
   ctx.fillText("now", area.right, height - 3);
   const last = values.length ? values[values.length - 1] : 0;
   const label = values.length
-    ? `${formatNumber(last, 4)} ${noun} now, at most ${formatNumber(Math.max(...values), 4)} in the last five minutes`
+    ? `${formatNumber(last, 4)} ${noun} ${end > newest_ms ? formatAgo(end - newest_ms) : "now"}, at most ${formatNumber(Math.max(...values), 4)} in the last five minutes`
     : "No figures yet";
   if (canvas.getAttribute("aria-label") !== label) canvas.setAttribute("aria-label", label);
   if (!moments.length) {
@@ -86,7 +89,7 @@ function drawPace(canvas, moments, name, noun, colour) {
   ctx.strokeStyle = theme[colour];
   ctx.lineWidth = 1.5;
   ctx.stroke();
-  ctx.lineTo(x(end), area.bottom);
+  ctx.lineTo(x(newest_ms), area.bottom);
   ctx.lineTo(x(moments[0].time_ms), area.bottom);
   ctx.globalAlpha = 0.14;
   ctx.fillStyle = theme[colour];

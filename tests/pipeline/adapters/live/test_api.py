@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 
 from pipeline.adapters.live.web import host_of, names_of
+from pipeline.codec.formats import LONGEST_KEY
 from tests.fakes import one_stream
 from tests.openapi import PATH, description
 from tests.pipeline.adapters.live.samples import PLACE, Told, fleet_batches, get, looping, served
@@ -105,6 +106,17 @@ def test_anomalies_can_be_chosen_and_read_in_full(port: int) -> None:
     assert detail["spoke"][0]["label"]
     assert detail["spoke"][0]["rank"]
     assert get(port, "/api/v1/anomaly?id=none")[0] == 404
+
+
+def test_events_of_the_longest_keys_can_be_read() -> None:
+    """An id holds a key, which may have a thousand letters of any script, and the names of a topic and a field."""
+    told, key = Told(), "鍵" * LONGEST_KEY
+    told.process(one_stream(np.r_[np.random.default_rng(7).normal(size=600), np.full(3, 90.0)], key=key))
+    told.commit()
+    with served(told.view, told) as port, looping(told):
+        (event,) = get(port, "/api/v1/anomalies?event=opened&severity=high")[2]["anomalies"]
+        assert get(port, f"/api/v1/anomaly?{urlencode({'id': event['id']})}")[2]["anomaly"]["key"] == key
+        assert get(port, f"/api/v1/history?{urlencode({'key': key})}")[2]["found"]
 
 
 def test_what_is_not_as_described_is_refused(port: int) -> None:

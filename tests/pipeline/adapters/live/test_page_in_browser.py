@@ -267,3 +267,4 @@ def test_without_an_answer_it_says_so(told: Run, tmp_path: Path, chromium: str) 
         with served(told.view, told) as port:
             _open(page, f"http://127.0.0.1:{port}/")
         page.wait_for("document.getElementById('state').textContent === 'No answer'")
+        assert _text(page, "#reason").startswith("All below is as it was at 2026-09-21 ")

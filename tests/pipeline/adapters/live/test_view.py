@@ -2,14 +2,16 @@
 
 import threading
 import time
+from itertools import islice
 
 import numpy as np
 import pytest
 
 from pipeline.adapters.live import view
 from pipeline.adapters.live.figures import Figures
+from pipeline.adapters.live.model import KeyList
 from pipeline.adapters.live.source import MOST_ANOMALIES, Wanted
-from pipeline.records import Place
+from pipeline.records import Place, Problem
 from tests.fakes import make_batch, make_engine, one_stream
 from tests.pipeline.adapters.live.samples import PLACE, Told, fleet_batches, looping
 
@@ -198,6 +200,30 @@ def test_keys_are_found_by_a_text() -> None:
     assert (len(found.keys), found.total) == (5, 304)
     assert told.view.keys("other", 7).total == 300
     assert told.view.keys("none", 7).keys == []
+
+
+def test_messages_that_reached_no_lane_are_no_keys() -> None:
+    """Among the keys heard of last is neither one that came without a key nor one of which all was unusable."""
+    times = 1_700_000_000_000_000 + 60_000_000 * np.arange(3)
+    told = Told()
+    unusable = Problem(1, -1, "bad_key", "no key")
+    told.process(make_batch(["a", "", "b"], times, np.array([1.0, np.nan, 2.0]), [unusable]))
+    told.commit()
+    assert told.view.keys("", 10) == KeyList(["a", "b"], 2)
+
+
+def test_a_loop_that_is_held_up_has_no_pace() -> None:
+    """While it does not come round, as when Kafka is away, records a second are not what they were before."""
+    told = Told()
+    for batch in islice(fleet_batches(16, size=100), 8):
+        told.process(batch)
+        told.commit()
+        told.round()
+    assert told.view.overview().records_per_s == 100
+    told.now_s += 60
+    assert told.view.overview().records_per_s == 0
+    told.round()
+    assert (told.view.overview().records_per_s or 0) < 100
 
 
 def test_every_metric_that_is_shown_exists() -> None:
