@@ -91,7 +91,8 @@ class Health:
 
     def why_unready(self) -> str:
         """The reason, or ''."""
-        return self._unready or self.why_unhealthy() or self._why_quiet()
+        reasons = self._unready or self.why_unhealthy(), self._why_quiet()
+        return "; ".join(reason for reason in reasons if reason)
 
     def _why_quiet(self) -> str:
         age = 0.0 if self._heard_s is None else self._clock() - self._heard_s

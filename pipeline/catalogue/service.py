@@ -105,7 +105,7 @@ LAST_KAFKA_ANSWER = Metric(
     "last_kafka_answer_timestamp_seconds",
     "gauge",
     "seconds",
-    "Time at which Kafka last took a commit or told the ends of partitions; 0 before the first.",
+    "Time at which Kafka last took a commit, gave messages or partitions, or told where they end; 0 before the first.",
     "Is Kafka there for the service?",
 )
 COMMITTED_OFFSET = Metric(

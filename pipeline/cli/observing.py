@@ -80,6 +80,7 @@ class ServiceObserver:
         self._budget = budget or AlarmBudget(0.0, 0.0)
         self._lanes = LaneGauges(self._engine, detector.warm_up, self._budget)
         self._is_member = is_member
+        self._holds = False
         self._readiness = Readiness(health, is_member, clock)
         self._trained_until = trained_until
         self.service.trained_until.set(trained_until(bundle))
@@ -97,11 +98,13 @@ class ServiceObserver:
 
     def set_status(self, status: Mapping[Place, str]) -> None:
         """See `Observer`."""
+        self._holds = bool(status)
         self.service.set_partitions(status.values())
         self._readiness.set_status(status)
 
     def fetched(self, messages: int) -> None:
         """See `Observer`."""
+        self._hear()
         self.service.fetched.inc(messages)
         self.service.stage_in.labels("decode").inc(messages)
 
@@ -171,9 +174,8 @@ class ServiceObserver:
 
     def stands(self, standing: Mapping[Place, Standing]) -> None:
         """See `Observer`."""
-        if standing or self._is_member():
-            self.service.last_answer.set_to_current_time()
-            self._readiness.heard()
+        if standing or (not self._holds and self._is_member()):
+            self._hear()
         for place, one in standing.items():
             records = {name.name.lower(): one.counts["records"][name.name.lower()] for name in RECORD_DISPOSITIONS}
             self._held[place] = Held(
@@ -207,6 +209,8 @@ class ServiceObserver:
         """See `Observer`."""
         self.service.rebalances.labels(kind).inc()
         self._readiness.rebalanced(kind)
+        if kind == "assigned":
+            self._hear()
         if kind == "lost":
             self._uncommitted = Uncommitted()  # dropped with the transaction, those of partitions that stay as well
         if kind != "assigned":
@@ -252,6 +256,11 @@ class ServiceObserver:
         """See `Observer`."""
         self.service.stalled.set(len(places))
         self._readiness.stalled(places)
+
+    def _hear(self) -> None:
+        """Kafka has answered."""
+        self.service.last_answer.set_to_current_time()
+        self._readiness.heard()
 
     def _show_drift(self) -> None:
         if self._drift is not None:

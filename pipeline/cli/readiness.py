@@ -37,6 +37,8 @@ class Readiness:
 
     def set_status(self, status: Mapping[Place, str]) -> None:
         """What the partitions held are at; see `Observer`."""
+        if "restoring" in status.values():  # the state is being read, and Kafka is not asked meanwhile
+            self._health.hear()
         waiting = sorted(f"{place.topic}/{place.partition}" for place, one in status.items() if one != "live")
         if waiting:
             self._health.set_unready(f"restoring {', '.join(waiting)}")

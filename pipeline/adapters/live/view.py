@@ -210,10 +210,14 @@ class LiveView:
 
     def _rate(self, moments: Sequence[Moment]) -> float | None:
         """Records a second of late; None before the first second."""
-        quiet_s = self._clock() - self._moment_s
-        if quiet_s > _RATE_S:  # the loop is held up: what it did before is no longer so
-            return (self._consumed - self._counted) / quiet_s
-        recent = [one.records_per_s for one in moments[-_RATE_S:] if one.records_per_s is not None]
+        now = self._clock()
+        if now - self._moment_s > _RATE_S:  # the loop is held up: what it did before is no longer so
+            return (self._consumed - self._counted) / (now - self._moment_s)
+        since_ms = (
+            now - _RATE_S - 1
+        ) * 1000.0  # behind a loop that was held up, what it did before is still the newest
+        told = (one.records_per_s for one in moments[-_RATE_S:] if one.time_ms > since_ms)
+        recent = [rate for rate in told if rate is not None]
         return float(np.mean(recent)) if recent else None
 
     def _lag(self) -> int:

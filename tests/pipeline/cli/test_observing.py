@@ -155,9 +155,16 @@ def test_it_is_told_when_kafka_last_answered(observed: Observed) -> None:
     observed.observer.stands({})
     assert observed.value("last_kafka_answer_timestamp_seconds") == first
     observed.is_member = True
+    observed.observer.stands({})  # it holds a partition, of which nothing is known
+    assert observed.value("last_kafka_answer_timestamp_seconds") == first
+    assert observed.round(p0="assigned") == "restoring in/0; Kafka has not answered for 22 s"
+    assert observed.round(p0="restoring") == "restoring in/0"
+    observed.observer.fetched(3)
+    second = observed.value("last_kafka_answer_timestamp_seconds") or 0
+    assert second > first
+    observed.round()
     observed.observer.stands({})
-    assert (observed.value("last_kafka_answer_timestamp_seconds") or 0) >= first
-    assert observed.round(p0="live") == ""
+    assert (observed.value("last_kafka_answer_timestamp_seconds") or 0) > second
 
 
 def test_partitions_are_shown_by_status(observed: Observed) -> None:

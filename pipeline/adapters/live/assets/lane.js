@@ -111,7 +111,7 @@ function factsOf({ topic, partition, now, points }, events) {
     facts.push(PHASE_TOLD[now.phase], formatCount(now.points, "point"));
     if (now.episode_ms !== null) facts.push(`in an episode since ${formatTime(now.episode_ms)}`);
     facts.push(`newest ${formatTime(now.newest_ms, SECOND)}`);
-  } else facts.push("not in memory here");
+  } else facts.push("its state is not told just now");
   if (!points.time_ms.length) facts.push("no points kept");
   if (events.length) facts.push(formatCount(events.length, "event"));
   return facts.join(" · ");

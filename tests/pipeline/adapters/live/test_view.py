@@ -223,7 +223,7 @@ def test_a_loop_that_is_held_up_has_no_pace() -> None:
     told.now_s += 60
     assert told.view.overview().records_per_s == 0
     told.round()
-    assert (told.view.overview().records_per_s or 0) < 100
+    assert told.view.overview().records_per_s == 0
 
 
 def test_every_metric_that_is_shown_exists() -> None:
