@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -61,6 +62,14 @@ class Worker:
             return exc.code, exc.read().decode()
         except OSError as exc:
             return 0, f"worker {self.number} does not answer ({exc})"
+
+
+def _reason(body: str) -> str:
+    """What a worker says of its health, or what is told in its place."""
+    try:
+        return str(msgspec.json.decode(body)["reason"])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return body.strip()
 
 
 @dataclass(slots=True, eq=False)
@@ -171,7 +180,7 @@ class Supervisor(Collector):
         return self._reasons("/readyz")
 
     def _reasons(self, path: str) -> str:
-        return "; ".join(f"worker {n}: {body.strip()}" for n, (status, body) in self.ask(path) if status != _OK)
+        return "; ".join(f"worker {n}: {_reason(body)}" for n, (status, body) in self.ask(path) if status != _OK)
 
     def ask(self, path: str) -> list[tuple[int, tuple[int, str]]]:
         """(number, (status, body)) of every worker's answer at a path; see `Worker.get`."""

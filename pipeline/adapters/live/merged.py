@@ -49,7 +49,7 @@ class MergedView:
             bundle=told[0].bundle,
             profile=told[0].profile,
             ready=not reason and all(one.ready for one in told),
-            reason=reason or "; ".join(one.reason for one in told if one.reason),
+            reason=reason or "; ".join(dict.fromkeys(one.reason for one in told if one.reason)),
             now_ms=max(one.now_ms for one in told),
             workers=len(asked),
             workers_up=len(told),

@@ -80,6 +80,20 @@ def test_counts_are_sums_and_lists_are_whole(two: tuple[Told, Told]) -> None:
     assert view.anomaly("none") is None
 
 
+def test_what_keeps_all_from_being_ready_is_said_once(two: tuple[Told, Told]) -> None:
+    """As when Kafka is away; reasons that differ are all told."""
+    try:
+        for told in two:
+            told.health.fail("Kafka is away")
+        now = MergedView(Workers(*two).ask).overview()
+        assert (now.ready, now.reason) == (False, "Kafka is away")
+        two[1].health.fail("stuck")
+        assert MergedView(Workers(*two).ask).overview().reason == "Kafka is away; stuck"
+    finally:
+        for told in two:
+            told.health.fail("")
+
+
 def test_one_that_is_down_is_said_to_be(two: tuple[Told, Told]) -> None:
     """The others are shown, and that one is missing is told; with none left that is told as well."""
     now = MergedView(Workers(two[0], None).ask).overview()
