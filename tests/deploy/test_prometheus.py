@@ -30,7 +30,7 @@ EMPTY = {
     "driftline-learning: Mean residual beside that of a day before": "there is no day before",
 }
 """Queries that are rightly empty in this run, with the reason; those of alerts beside, as none of them fires."""
-NO_TRAINER = {'up{job=~".*driftline.*trainer.*"}'}
+NO_TRAINER = {'up{job=~".*driftline.*trainer.*"}', 'process_start_time_seconds{job=~".*driftline.*trainer.*"}'}
 ABSENT = {series for metric in (DRIFT_RATIO, *TRAINER_METRICS) for series in metric.series}
 """Series that are rightly not there: no trainer runs here, and no drift is watched for without one."""
 

@@ -1,5 +1,6 @@
 """Several workers shown as one: each is asked by its own API, and what they say is put together."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def _nothing(workers: int) -> Overview:
         profile="",
         ready=False,
         reason="no worker answers",
-        now_ms=0.0,
+        now_ms=time.time() * 1000.0,
         workers=workers,
         workers_up=0,
         records_per_s=None,

@@ -70,6 +70,7 @@ function drawPace(canvas, moments, now_ms, name, noun, colour) {
   const x = linear(end - 5 * MINUTE, end, area.left, area.right),
     y = linear(0, high * 1.05, area.bottom, area.top);
   if (moments.length) drawNumberAxis(ctx, area, y, 0, high * 1.05, 3);
+  ctx.fillStyle = theme.muted;
   ctx.textAlign = "left";
   ctx.fillText("5 min ago", area.left, height - 3);
   ctx.textAlign = "right";

@@ -1,5 +1,6 @@
 """Several workers shown as one: sums, unions, and a partition that moved."""
 
+import time
 from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
@@ -101,6 +102,7 @@ def test_one_that_is_down_is_said_to_be(two: tuple[Told, Told]) -> None:
     assert now.reason == "worker 1: worker does not answer"
     gone = MergedView(Workers(None, None).ask)
     assert (gone.overview().reason, gone.overview().workers_up) == ("no worker answers", 0)
+    assert abs(gone.overview().now_ms / 1000.0 - time.time()) < 60
     assert not gone.anomalies(Wanted()).anomalies
     assert not gone.history("a", "", 10).found
     assert not gone.keys("", 10).keys

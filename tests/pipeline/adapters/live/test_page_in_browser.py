@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.adapters.live.merged import MergedView
 from pipeline.adapters.live.source import Wanted
 from pipeline.records import Suppression
 from tests.browser import Browser, browser
@@ -259,6 +260,19 @@ def test_ten_thousand_lanes_do_not_slow_it(told: Run, page: Browser, url: str) -
     behind = page.run(_ROUND)
     print(f"a round of questions takes {before:.1f} ms with 16 lanes, {behind:.1f} with 10,016")
     assert behind < 2 * before + 100
+
+
+def test_while_no_worker_answers_it_can_be_read_in_the_dark(told: Run, page: Browser) -> None:
+    """There are no figures yet, as when workers start; that is written in a colour that stands out."""
+    with served(MergedView(lambda _: [(0, (0, "worker 0 is not up"))]), told) as port:
+        page.open_url(f"http://127.0.0.1:{port}/", dark=True)
+        page.wait_for("document.getElementById('reason').textContent === 'No worker answers'")
+        brightest = page.run(
+            "(() => { const c = document.getElementById('pace');"
+            "const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+            "let n = 0; for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 200) n = Math.max(n, d[i]); return n; })()"
+        )
+    assert brightest > 120
 
 
 def test_without_an_answer_it_says_so(told: Run, tmp_path: Path, chromium: str) -> None:
