@@ -1,8 +1,11 @@
 """The compose file: a valid one, confined, consistent with the rest, and its broker is the one that the tests run."""
 
 import json
+import shutil
+import subprocess
 import xml.etree.ElementTree as ET
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -56,8 +59,79 @@ def test_images_are_of_one_version_each() -> None:
         assert any(letter.isdigit() for letter in tag), service["image"]
         if image in OWN_IMAGES:
             assert tag in OWN_IMAGES[image]
+        if "build" in service:
             suffix = tag.rpartition("-")[2]
             assert service["build"]["target"] == (f"training-{suffix}" if image.endswith("training") else "serving")
+
+
+def test_what_stays_comes_back_by_itself() -> None:
+    """After a crash or a reboot everything runs again but what has done its work."""
+    done = {
+        other
+        for service in SERVICES.values()
+        for other, on in service.get("depends_on", {}).items()
+        if on["condition"] == "service_completed_successfully"
+    }
+    assert done
+    for name, service in SERVICES.items():
+        assert service.get("restart", "no") == ("no" if name in done else "unless-stopped"), name
+
+
+def _waited_for(name: str) -> set[str]:
+    """The services that are there before this one, with those that are there before them."""
+    others = SERVICES[name].get("depends_on", {}).keys()
+    return set(others).union(*map(_waited_for, others))
+
+
+def test_an_image_is_built_once_and_before_it_is_used() -> None:
+    """Two builds at once that export one name end with `already exists`; so one service builds what others wait for."""
+    builders = {service["image"]: name for name, service in SERVICES.items() if "build" in service}
+    assert len(builders) == sum("build" in service for service in SERVICES.values())
+    for name in OWN:
+        builder = builders[SERVICES[name]["image"]]
+        assert name == builder or builder in _waited_for(name), name
+
+
+def _docker_compose() -> list[str]:
+    """How Compose is called, as a plugin of docker or by itself; skips where there is none of version 2 or later."""
+    for command in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(command[0]):
+            done = subprocess.run([*command, "version", "--short"], capture_output=True, text=True, check=False)
+            if done.returncode == 0 and int(done.stdout.lstrip("v").partition(".")[0]) >= 2:
+                return command
+    pytest.skip("found no docker compose; expected version 2 or later, as a plugin of docker or by itself")
+
+
+def _config(compose: list[str], *paths: Path) -> subprocess.CompletedProcess[str]:
+    named = [word for path in paths for word in ("--file", str(path))]
+    return subprocess.run(
+        [*compose, *named, "config", "--format", "json"], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_docker_compose_takes_it(tmp_path: Path) -> None:
+    """`docker compose config` warns of nothing and merges what it should; a dependency that is missing it refuses."""
+    compose = _docker_compose()
+    done = _config(compose, DEPLOY / "compose.yaml")
+    assert (done.returncode, done.stderr) == (0, "")
+    with_gpu = _config(compose, DEPLOY / "compose.yaml", DEPLOY / "compose.gpu.yaml")
+    assert (with_gpu.returncode, with_gpu.stderr) == (0, "")
+    plain, merged = json.loads(done.stdout)["services"], json.loads(with_gpu.stdout)["services"]
+    assert plain.keys() == SERVICES.keys()
+    for name in OWN:
+        assert (plain[name]["read_only"], plain[name]["cap_drop"]) == (True, ["ALL"]), name
+    trainer = merged.pop("trainer")
+    was = plain.pop("trainer")
+    assert merged == plain
+    assert (was["build"]["target"], trainer["build"]["target"]) == ("training-cpu", "training-cuda")
+    assert (trainer["command"], trainer["depends_on"]) == (was["command"], was["depends_on"])
+    (device,) = trainer["deploy"]["resources"]["reservations"]["devices"]
+    assert device["capabilities"] == ["gpu"]
+    broken = tmp_path / "compose.yaml"
+    broken.write_text((DEPLOY / "compose.yaml").read_text().replace("      topics: {", "      topic: {"))
+    refused = _config(compose, broken)
+    assert refused.returncode != 0
+    assert "topic" in refused.stderr
 
 
 def test_everything_but_the_broker_is_confined() -> None:

@@ -136,10 +136,11 @@ def beside(config: Config, file: Path | None, log: Log) -> Iterator[None]:
         yield
         return
     if not has_torch():
-        log.error(
-            "trainer_missing", error="found no torch; expected it with retrain.enabled: pip install 'driftline[train]'",
-            detail="the service goes on without a trainer",
-        )  # fmt: skip
+        # no error: an image without torch tells drift to a trainer elsewhere
+        log.warning(
+            "trainer_missing",
+            detail="found no torch; expected it here (pip install 'driftline[train]'), or where a trainer runs alone",
+        )
         yield
         return
     trainer = Beside(file, log)

@@ -69,13 +69,13 @@ def test_a_registry_without_champion_is_left_to_people(tmp_path: Path) -> None:
 
 
 def test_without_torch_the_service_goes_on_and_tells(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No process is started."""
+    """No process is started; a warning, as the trainer may run elsewhere."""
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     notes = Notes()
     with beside(_config(retrain__enabled="true", detector__bundle="champion"), None, notes):
         pass
     assert notes.names() == ["trainer_missing"]
-    assert "pip install 'driftline[train]'" in str(notes.events[0][1]["error"])
+    assert "pip install 'driftline[train]'" in str(notes.events[0][1]["detail"])
 
 
 def _pid(notes: Notes) -> int:
