@@ -170,12 +170,17 @@ def test_what_is_sent_is_what_is_read() -> None:
 def test_prometheus_scrapes_what_runs() -> None:
     """Its jobs are services of the file, at the ports that they are reached at."""
     scraped = {}
-    for job in read_yaml(DEPLOY / "prometheus" / "prometheus.yml")["scrape_configs"]:
-        for one in job.get("dns_sd_configs", ()):
-            (name,) = one["names"]
-            assert f"127.0.0.1:{one['port']}:{one['port']}" in SERVICES[name]["ports"]
-            scraped[job["job_name"]] = one["port"]
+    jobs = {job["job_name"]: job for job in read_yaml(DEPLOY / "prometheus" / "prometheus.yml")["scrape_configs"]}
+    assert jobs.pop("prometheus")["static_configs"] == [{"targets": ["localhost:9090"]}]
+    for title, job in jobs.items():
+        found = [(name, one["port"]) for one in job.get("dns_sd_configs", ()) for name in one["names"]]
+        static = [target for one in job.get("static_configs", ()) for target in one["targets"]]
+        ((name, port),) = found + [(name, int(port)) for name, _, port in (one.partition(":") for one in static)]
+        assert f"127.0.0.1:{port}:{port}" in SERVICES[name]["ports"]
+        scraped[title] = port
     assert scraped == JOBS
+    # gone from DNS it would be no target, and no alert could tell that it is down
+    assert "static_configs" in jobs["driftline-trainer"]
     assert str(JOBS["driftline-trainer"]) in SERVICES["trainer"]["command"]
 
 
