@@ -12,6 +12,7 @@
     ├── CheckpointError            2   a saved position or state that cannot be continued from
     ├── MissingExtraError          2   an optional package that this command needs is not installed
     ├── LossError                  3   records or state are gone, and the configured policy is to stop
+    ├── StoppedError                   the user has stopped what is of no use unfinished; the status of the signal
     └── FeedError                  1   Kafka cannot be reached or refuses; by itself this may pass
         ├── ExpiredError               the position of a partition is no longer in its log
         └── TransactionError           a commit failed; what came behind the one before has to be done again

@@ -64,14 +64,12 @@ class StepReport:
         loss: mean over the steps since the last validation; None where the step was not judged, since reading a loss
             would have the device wait.
         validation_loss: None likewise.
-        note: something that the user is to know; empty for nothing.
     """
 
     step: int
     fraction: float
     loss: float | None
     validation_loss: float | None
-    note: str = ""
 
 
 @dataclass(slots=True)

@@ -1,6 +1,5 @@
 """Cells, convolution and attention, each against its equations."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from detectors.products import add_product, add_product_4
 from tests.detectors import written_out
 
 Floats = NDArray[np.float64]
-Cell = Callable[..., None]
 GATES = {"gru": 3, "layer-norm-lstm": 4}
 SCRATCH = {"gru": 6, "layer-norm-lstm": 8}
 KINDS = pytest.mark.parametrize("cell", list(GATES))

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,6 @@ from pipeline.config.kinds import LSTM
 from pipeline.engine import PartitionEngine
 from pipeline.evaluation.corpus import CorpusPlan, evaluate_corpus
 from pipeline.evaluation.measures import StreamResult
-from pipeline.evaluation.scoring import Engines
 from pipeline.interfaces import LabelledSource
 
 FORMAT = 1
@@ -58,7 +57,6 @@ def evaluate_sources(
     screen: Screen,
     *,
     kernels: Path,
-    engines_of: Callable[[Config], Engines] = ConfiguredEngines,
 ) -> list[StreamResult]:
     """The measures of each stream, in the order given; a bar shows how it goes on.
 
@@ -68,12 +66,11 @@ def evaluate_sources(
         jobs: in how many processes at most.
         screen: shows how it goes on.
         kernels: directory of the compiled kernels.
-        engines_of: what is evaluated, by the configuration.
 
     Raises:
         UserError: a configuration or file that cannot be used.
     """
-    engines = engines_of(config)
+    engines = ConfiguredEngines(config)
     with engines("", fields_of(config)) as engine:
         load_kernels(engine, screen, kernels)
     plan = CorpusPlan(min(jobs, len(sources)), config.replay.micro_batch, start_worker)

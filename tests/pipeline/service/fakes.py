@@ -288,7 +288,6 @@ class Notes:
     def __init__(self) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.standing: dict[Place, Standing] = {}
-        self.first_new: dict[Place, list[int]] = defaultdict(list)
         self.lost_records = 0
 
     def names(self) -> list[str]:
