@@ -1,5 +1,7 @@
 """CSV and TSV files: taken apart by Arrow, block by block, without guessing at types."""
 
+import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from pipeline.adapters.files.times import CellError, first_failing, parse_times
 from pipeline.errors import InputError
 
 _BLOCK_BYTES = 1 << 20
+_WIDTHS = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
+"""Of the row that Arrow tells of where it could not call `_RowCheck`."""
 
 
 @dataclass(slots=True)
@@ -30,6 +34,45 @@ class _RowCheck:
             return "skip"
         self.bad = row
         return "error"
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """While Arrow reads: a row that is no UTF-8 ends the reading as well.
+
+        Arrow cannot make such a row a str for the callback, and has Python tell so by a traceback.
+        """
+        usual = sys.unraisablehook
+
+        def tell(unraisable: "sys.UnraisableHookArgs") -> None:
+            if unraisable.object is not self:
+                usual(unraisable)
+
+        sys.unraisablehook = tell
+        try:
+            yield
+        finally:
+            sys.unraisablehook = usual
+
+
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """What Arrow reads of an open file."""
+
+    reader: csv.CSVStreamingReader
+    check: _RowCheck
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        while True:
+            with self.check.listening():
+                batch = next(self.reader, None)
+            if batch is None:
+                return
+            yield batch
+
+    def names(self) -> list[str]:
+        """Of the columns, as they are in the header."""
+        names: list[str] = self.reader.schema.names
+        return names
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +124,23 @@ class CsvReader:
     def _header(self) -> list[str]:
         with self._open(csv.ConvertOptions()) as batches:
             try:
-                names: list[str] = batches.schema.names
+                names = batches.names()
             except UnicodeDecodeError as exc:
                 raise InputError(str(self.path), found="a header that is no UTF-8", expected="text in UTF-8") from exc
         return names
 
     @contextmanager
-    def _open(self, convert: csv.ConvertOptions) -> Iterator[csv.CSVStreamingReader]:
+    def _open(self, convert: csv.ConvertOptions) -> Iterator["_Batches"]:
         check = _RowCheck()
         # one thread: only then does Arrow count rows, and it is the faster way with one core to spare
         read = csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False)
         parse = csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=check)
         with reading(self.path, "CSV"), open_text(self.path) as stream:
             try:
-                with csv.open_csv(stream, read, parse, convert) as batches:
-                    yield batches
+                with check.listening():
+                    batches = csv.open_csv(stream, read, parse, convert)
+                with batches:
+                    yield _Batches(batches, check)
             except pa.ArrowInvalid as exc:
                 raise self._explained(exc, check) from exc
 
@@ -106,6 +151,14 @@ class CsvReader:
                 row=check.bad.number - 1 - check.skipped,
                 found=f"{check.bad.actual_columns} column(s) in {shorten(check.bad.text)!r}",
                 expected=f"{check.bad.expected_columns}, as in the header",
+            )
+        if widths := _WIDTHS.search(str(error)):
+            row, expected, actual = map(int, widths.groups())
+            return InputError(
+                str(self.path),
+                row=row - 1 - check.skipped,
+                found=f"{actual} column(s) in text that is no UTF-8",
+                expected=f"{expected}, as in the header, in UTF-8",
             )
         if "Empty CSV" in str(error):
             return _no_rows(self.path)

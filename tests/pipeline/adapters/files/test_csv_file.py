@@ -119,6 +119,10 @@ def test_columns_refused(content: bytes, message: str) -> None:
         ),
         (b"a,b\n1,2\n3,\xb0C\n", "x.csv, row 2, column 'b': found b'\\xb0C'; expected text in UTF-8"),
         (
+            b"a,b\n1,2\n\n3,4,\xb0C\n",
+            "x.csv, row 2: found 3 column(s) in text that is no UTF-8; expected 2, as in the header, in UTF-8",
+        ),
+        (
             b'a,b\n1,"' + b"2,3\n" * (1 << 19),
             "x.csv: found a row of more than 1 MiB; expected shorter rows; is a quote left open?",
         ),
