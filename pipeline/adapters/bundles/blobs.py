@@ -85,7 +85,8 @@ class Blobs:
         with self.told():
             path = self._path(name)
             if self._is_local:
-                return self._link(path, content)
+                with self._told_missing():
+                    return self._link(path, content)
             try:
                 self._pipe(path, content, mode="create")
             except FileExistsError:
@@ -103,9 +104,10 @@ class Blobs:
             if not self._is_local:
                 self._pipe(path, content)
                 return
-            partial = self._write_partial(path, content)
-            partial.replace(path)
-            sync_directory(Path(path).parent)
+            with self._told_missing():
+                partial = self._write_partial(path, content)
+                partial.replace(path)
+                sync_directory(Path(path).parent)
 
     def get(self, names: Sequence[str]) -> list[bytes | None]:
         """Content of each file, at once where the store can; None for one that is not there."""
@@ -159,6 +161,17 @@ class Blobs:
             raise RegistryError(
                 f"registry {self.shown}: found that it cannot be reached ({type(exc).__name__}: "
                 f"{without_secrets(str(exc))}); expected a folder to read and write"
+            ) from exc
+
+    @contextmanager
+    def _told_missing(self) -> Iterator[None]:
+        """Around what writes: nothing is looked for there, so what is missing is a folder that cannot be made."""
+        try:
+            yield
+        except FileNotFoundError as exc:
+            raise RegistryError(
+                f"registry {self.shown}: found that it cannot be made ({exc.strerror}); expected a folder to read and "
+                "write: see to the name, or choose another"
             ) from exc
 
     def _path(self, name: str) -> str:

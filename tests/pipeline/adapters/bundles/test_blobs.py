@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import fsspec
@@ -142,3 +143,11 @@ def test_secrets_are_masked() -> None:
     with pytest.raises(ConfigError) as caught:
         Blobs("nosuch://ann:secret@host")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which none can be made")
+@pytest.mark.parametrize("write", [Blobs.create, Blobs.put])
+def test_a_folder_that_cannot_be_made_is_told(write: Callable[[Blobs, str, bytes], object]) -> None:
+    """Where the registry would lie below what takes no folders, a write says so instead of ending in a traceback."""
+    with pytest.raises(RegistryError, match=r"registry /proc/models: found that it cannot be made \(No such file"):
+        write(Blobs("/proc/models"), "a/b", b"one")
