@@ -141,6 +141,8 @@ def test_an_episode_is_told_from_its_first_flagged_point_that_is_not_suppressed(
         if told:
             assert told[0].event == "worsened"
             assert _us(told[0].time) == free[0]
+            rows = np.flatnonzero((table.time_us == free[0]) & (table.episode == position))
+            assert (told[0].position, told[0].index) in {ORIGIN.place(int(of)) for of in table.position[rows]}
             assert told[0].points == sum(at <= free[0] for at in times)
         for one in events:
             if one.event == "closed":
@@ -181,6 +183,8 @@ def test_an_alarm_that_outlasts_maintenance_is_told_when_that_is_over() -> None:
         assert _at(140) < _us(one.time) <= _at(146)
         assert one.reason.startswith("goes on behind maintenance, in which it was suppressed")
         assert one.observed is not None
+        assert one.expected is not None
+        assert one.reason.endswith(" was forecast")
         assert one.points == _flagged_until(one)
         opened = next(other for other in told if other.id == one.episode)
         assert _is(opened) == "suppressed"
@@ -217,6 +221,20 @@ def test_a_silence_that_outlasts_maintenance_is_told() -> None:
     assert told[2].reason == "still no value behind maintenance, in which the silence was noticed"
     told = [one for one in _mark(_outcomes("one by one", 50), [_maintenance("c", 240, 320)]) if one.kind == "silence"]
     assert [(one.event, _is(one)) for one in told] == [("opened", "suppressed")] * 2 + [("closed", "suppressed")] * 2
+
+
+def test_a_silence_is_told_at_the_record_that_shows_it() -> None:
+    """By event time that is the record which closed the window, not the one that the window's point stands for."""
+    outcome = _outcomes("event time", 10_000)[0]
+    (table,) = outcome.verdicts
+    (one, _) = (
+        one
+        for one in _mark([outcome], [_maintenance("c", 240, 280)])
+        if one.kind == "silence" and _is(one) == "outlasted"
+    )
+    rows = table.time_us == _us(one.time)
+    assert one.position in {ORIGIN.place(int(position))[0] for position in table.released_by[rows]}
+    assert one.position not in {ORIGIN.place(int(position))[0] for position in table.position[rows]}
 
 
 def test_what_is_withdrawn_is_told_with_the_next_flagged_point() -> None:
