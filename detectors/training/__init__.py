@@ -8,7 +8,7 @@ has the targets of each horizon of its first field, then of the next.
 import torch
 
 from detectors.training.config import LearningCurve, StepReport, Trained, TrainingConfig
-from detectors.training.devices import is_fast
+from detectors.training.devices import is_fast, pick_device
 from detectors.training.loop import Hooks, train
 from detectors.training.ranks import Ranks, join
 from detectors.training.result import judge_forecasts
@@ -32,5 +32,6 @@ __all__ = [
     "is_fast",
     "join",
     "judge_forecasts",
+    "pick_device",
     "train",
 ]

@@ -1,6 +1,8 @@
 """How Driftline's commands look: loaded when used, options in groups, examples last, errors in one line."""
 
 import importlib
+import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -9,6 +11,10 @@ import click
 from pipeline.errors import nearest
 
 F = TypeVar("F", bound=Callable[..., Any])
+_OUT_OF_RANGE = re.compile(r"(\S+) is not in the range (\S+)\.")
+_NO_CHOICE = re.compile(r"(.+) is not one of (.+)\.")
+_NO_NUMBER = re.compile(r"(.+) is not a valid (?:integer|float)(?: range)?\.")
+"""How click tells of values: what was found, and what was expected."""
 
 
 class UnknownCommandError(click.UsageError):
@@ -103,6 +109,17 @@ class Command(click.Command):
                 formatter.write_dl(records)
 
 
+class Number(click.FloatRange):
+    """A number in a range, which NaN is in none of."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        return number
+
+
 def explain(error: click.ClickException) -> str:
     """A wrong command line in one line: what was found, where to look, and what is near it."""
     context = error.ctx if isinstance(error, click.UsageError) else None
@@ -112,5 +129,22 @@ def explain(error: click.ClickException) -> str:
         return f"found the unknown option {error.option_name!r}; {hint}{nearest(error.option_name, known)}"
     if isinstance(error, UnknownCommandError):
         return f"found the unknown command {error.name!r}; {hint}{nearest(error.name, error.known)}"
+    if isinstance(error, click.BadParameter) and (told := _bad_value(error)):
+        return f"{told}; {hint}"
     message = error.format_message().rstrip(".")
     return f"{message[0].lower()}{message[1:]}; {hint}"
+
+
+def _bad_value(error: click.BadParameter) -> str:
+    """What click tells of a value as found and expected; '' for what it tells otherwise."""
+    if error.param is None:
+        return ""
+    option = error.param.opts[0] if isinstance(error.param, click.Option) else error.param.human_readable_name
+    if match := _OUT_OF_RANGE.fullmatch(error.message):
+        return f"{option}: found {match[1]}; expected a number in the range {match[2]}"
+    if match := _NO_CHOICE.fullmatch(error.message):
+        return f"{option}: found {match[1]}; expected one of {match[2]}"
+    if match := _NO_NUMBER.fullmatch(error.message):
+        whole = "a whole number" if isinstance(error.param.type, click.types.IntParamType) else "a number"
+        return f"{option}: found {match[1]}; expected {whole}"
+    return ""

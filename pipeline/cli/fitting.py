@@ -15,7 +15,6 @@ from pipeline.cli.screen import Screen
 from pipeline.cli.trainings import HIDDEN, LAYERS, SCRATCH_RATE, TUNING_RATE, structure_of, told_of_network
 from pipeline.cli.wiring import window_spec
 from pipeline.config import Config
-from pipeline.config.quantities import parse_duration
 from pipeline.errors import ConfigError
 from pipeline.training.fit import FitConfig, Fitted, fit
 from pipeline.training.history import History
@@ -47,7 +46,7 @@ def watch_history(passing: Pass, parent: Bundle, given: dict[str, Any], screen: 
 
 
 def plan_fit(
-    config: Config, given: dict[str, Any], fields: Sequence[str], parent: Bundle
+    config: Config, given: dict[str, Any], fields: Sequence[str], parent: Bundle, limit_s: float | None
 ) -> tuple[FitConfig, Network | None]:
     """How to fit, and the weights to begin with; None for random ones.
 
@@ -55,14 +54,11 @@ def plan_fit(
         given: options of the command.
         fields: of the history.
         parent: the bundle to begin with.
+        limit_s: most time to take; None for no limit.
 
     Raises:
         ConfigError: options that do not go with one another, or with that bundle.
     """
-    try:
-        limit = None if given["time_limit"] is None else parse_duration(given["time_limit"]).total_seconds()
-    except ValueError as exc:
-        raise ConfigError(f"--time-limit: {exc}") from exc
     start = None if given["scratch"] else parent.network
     if start is not None and start.is_joint != given["joint"]:
         if start.is_joint:
@@ -97,7 +93,7 @@ def plan_fit(
             batch=given["excerpts"],
             length=given["length"],
             by_pane=isinstance(window_spec(config), TimeWindows),
-            time_limit_s=limit,
+            time_limit_s=limit_s,
         ),
         start,
     )

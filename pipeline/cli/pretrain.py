@@ -12,6 +12,7 @@ from pipeline.cli.commands import Command, option
 from pipeline.cli.trainings import (
     HIDDEN,
     LAYERS,
+    RATE,
     machine_options,
     network_options,
     resume_file,
@@ -65,12 +66,19 @@ _POSITIVE = click.IntRange(min=1)
     help="Train none: take that of this bundle, and measure its thresholds anew. Needs no torch.",
 )
 @network_options(_NETWORK)
-@option("--seed", group=_TRAINING, type=int, metavar="N", default=1, help="Decides streams and first weights.")
+@option(
+    "--seed",
+    group=_TRAINING,
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=1,
+    help="Decides streams and first weights.",
+)
 @option("--steps", group=_TRAINING, type=_POSITIVE, metavar="N", default=2500, help="Most optimiser steps.")
 @option("--series", group=_TRAINING, type=_POSITIVE, metavar="N", default=24, help="Series per step.")
 @option("--length", group=_TRAINING, type=_POSITIVE, metavar="N", default=1125, help="Points per series.")
 @option("--validation-series", group=_TRAINING, type=_POSITIVE, metavar="N", default=96, help="Series held out.")
-@option("--peak-rate", group=_TRAINING, type=float, metavar="NUMBER", default=0.02, help="Highest learning rate.")
+@option("--peak-rate", group=_TRAINING, type=RATE, metavar="NUMBER", default=0.02, help="Highest learning rate.")
 @option(
     "--patience", group=_TRAINING, type=_POSITIVE, metavar="N", default=10, help="Validations without a better one."
 )
@@ -201,14 +209,9 @@ def _origin(made: "Prior | Manifest") -> dict[str, Any]:
 
 def _config(given: dict[str, Any]) -> "PretrainConfig":
     from detectors.training import TrainingConfig
-    from pipeline.config.quantities import parse_duration
-    from pipeline.errors import ConfigError
+    from pipeline.cli.times import time_limit_s
     from pipeline.pretrain import PretrainConfig
 
-    try:
-        limit = None if given["time_limit"] is None else parse_duration(given["time_limit"]).total_seconds()
-    except ValueError as exc:
-        raise ConfigError(f"--time-limit: {exc}") from exc
     same = ("seed", "steps", "peak_rate", "patience", "threads", "device", "precision")
     training = TrainingConfig(
         layers=given["layers"] or LAYERS,
@@ -221,7 +224,7 @@ def _config(given: dict[str, Any]) -> "PretrainConfig":
         batch=given["series"],
         length=given["length"],
         validation_series=given["validation_series"],
-        time_limit_s=limit,
+        time_limit_s=time_limit_s(given),
         makers=_makers(given["makers"], training.device),
     )
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.commands import Command, option
+from pipeline.cli.commands import Command, Number, option
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,12 +29,31 @@ _WHAT, _HOW = "What is sent", "How it is sent"
 @click.command("produce", cls=Command, epilog=_EXAMPLES)
 @click.argument("source")
 @option("--to", "url", group=_WHAT, required=True, metavar="URL", help="kafka://host:port/topic")
-@option("--streams", group=_WHAT, type=click.IntRange(16, 100_000), default=200, help="Of the fleet.  [default: 200]")
-@option("--points", group=_WHAT, type=click.IntRange(800, 10**7), default=2000, help="A stream.  [default: 2000]")
-@option("--seed", group=_WHAT, type=int, default=7, help="Of the fleet and of garbage.  [default: 7]")
 @option(
-    "--garbage", group=_WHAT, type=click.FloatRange(0, 0.9), default=0.0, metavar="SHARE", help="Of unusable messages."
+    "--streams",
+    group=_WHAT,
+    type=click.IntRange(16, 100_000),
+    default=200,
+    metavar="N",
+    help="Of the fleet.  [default: 200]",
 )
+@option(
+    "--points",
+    group=_WHAT,
+    type=click.IntRange(800, 10**7),
+    default=2000,
+    metavar="N",
+    help="A stream.  [default: 2000]",
+)
+@option(
+    "--seed",
+    group=_WHAT,
+    type=click.IntRange(min=0),
+    default=7,
+    metavar="N",
+    help="Of the fleet and of garbage.  [default: 7]",
+)
+@option("--garbage", group=_WHAT, type=Number(0, 0.9), default=0.0, metavar="SHARE", help="Of unusable messages.")
 @option(
     "--format",
     "kind",
@@ -48,6 +67,7 @@ _WHAT, _HOW = "What is sent", "How it is sent"
     group=_HOW,
     type=click.IntRange(1, 2**20),
     default=10,
+    metavar="N",
     help="Of a stream, at most, with the others; many make streams seem silent in between.  [default: 10]",
 )
 @option("--key-field", group=_HOW, metavar="NAME", help="Tell the key in the content, too.")

@@ -17,6 +17,7 @@ from pipeline.adapters.kafka.source import TopicAddress
 from pipeline.cli.kafka_settings import settings_from
 from pipeline.cli.screen import Screen
 from pipeline.cli.signals import StopRequest
+from pipeline.cli.sources import require_path
 from pipeline.codec.encoding import Encoding, encode_points
 from pipeline.codec.formats import FormatName, UnitName
 from pipeline.config import Config
@@ -113,7 +114,7 @@ def _points(order: Order, config: Config) -> tuple[tuple[str, ...], Iterator[Bat
         return ("value",), (whole.slice(at, min(at + size, count)) for at in range(0, count, size)), count
     chosen = config.source
     mapping = ColumnMapping(chosen.time_field, chosen.value_fields, chosen.key_field, chosen.time_unit)
-    source = open_source(order.source, mapping)
+    source = open_source(require_path(order.source), mapping)
     return source.fields, (batch for one in source.partitions for batch in one.batches(_BATCH)), source.total_rows
 
 

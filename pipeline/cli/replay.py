@@ -94,7 +94,13 @@ _DEFAULTS = Config()
     metavar="N",
     help=f"Records taken at a time.  [default: {_DEFAULTS.replay.micro_batch:,}; with --speed N: 1]",
 )
-@option("--metrics-port", group=RUN, type=int, metavar="N", help="Serve Prometheus metrics; 0: any port.")
+@option(
+    "--metrics-port",
+    group=RUN,
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    help="Serve Prometheus metrics; 0: any port.",
+)
 @quiet_option
 def command(source: str, **given: Any) -> int:
     """Score recorded streams as if they happened now.

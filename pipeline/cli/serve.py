@@ -38,7 +38,9 @@ Examples:
     help="Begin streams that are new where a file of `driftline warm` has left them, with verdicts at once.",
 )
 @option("--create-topics", group="Service", is_flag=True, help="Make topics for outputs and state that are missing.")
-@option("--workers", group="Service", type=click.IntRange(1, 64), default=1, help="Processes.  [default: 1]")
+@option(
+    "--workers", group="Service", type=click.IntRange(1, 64), default=1, metavar="N", help="Processes.  [default: 1]"
+)
 @click.option("--worker", hidden=True, type=int, default=None)
 @click.option("--tell-port", hidden=True, type=int, default=None)
 @click.option("--life", hidden=True, type=int, default=None)

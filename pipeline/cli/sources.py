@@ -1,12 +1,16 @@
 """From what a user names as a source to partitions that can be read."""
 
+import re
+
 from pipeline.adapters.files import ColumnMapping, FileSource, open_source
 from pipeline.adapters.kafka.source import SCHEME, TopicAddress, TopicSource, open_topic
 from pipeline.cli.kafka_settings import settings_from
 from pipeline.cli.workshop import message_format
 from pipeline.codec.decoding import make_decoder
 from pipeline.config import Config
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, InputError, without_secrets
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def open_recorded(
@@ -31,9 +35,25 @@ def open_recorded(
     """
     if source.startswith(SCHEME):
         return _open_topic(source, config, from_us, to_us, strict=strict)
+    require_path(source)
     chosen = config.source
     mapping = ColumnMapping(chosen.time_field, fields or chosen.value_fields, chosen.key_field, chosen.time_unit)
     return open_source(source, mapping, from_us=from_us, to_us=to_us, strict=strict)
+
+
+def require_path(named: str) -> str:
+    """What a user has named as a file, a folder or a glob, unless it is the URL of something else.
+
+    Raises:
+        InputError: it is a URL.
+    """
+    if _URL.match(named):
+        raise InputError(
+            without_secrets(named),
+            found=f"a URL of {named.partition(':')[0]!r}",
+            expected="a path of this machine, or kafka://host:port/topic where topics are taken",
+        )
+    return named
 
 
 def _open_topic(source: str, config: Config, from_us: int | None, to_us: int | None, *, strict: bool) -> TopicSource:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.commands import Command, option
+from pipeline.cli.commands import Command, Number, option
 
 _EXAMPLES = """\
 \b
@@ -30,7 +30,7 @@ Examples:
 @option(
     "--interval",
     group="Top",
-    type=click.FloatRange(0.2, 3600),
+    type=Number(0.2, 3600),
     default=1.0,
     metavar="SECONDS",
     help="Between two looks.  [default: 1]",

@@ -8,6 +8,7 @@ import click
 from pipeline.cli.commands import Command, option
 from pipeline.cli.reading import reading_options, source_keys
 from pipeline.cli.trainings import (
+    RATE,
     SCRATCH_RATE,
     TUNING_RATE,
     Count,
@@ -75,7 +76,14 @@ PUBLISHED = Path("driftline-train")
     help="What was said by `driftline feedback`: a file, kafka://host:port/topic, or none. Maintenance and true "
     "anomalies are not learned, false alarms are.  [default: feedback.topic of the configuration]",
 )
-@option("--seed", group=_TRAINING, type=int, metavar="N", default=1, help="Decides excerpts and random weights.")
+@option(
+    "--seed",
+    group=_TRAINING,
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=1,
+    help="Decides excerpts and random weights.",
+)
 @option("--steps", group=_TRAINING, type=_POSITIVE, metavar="N", default=1500, help="Most optimiser steps.")
 @option(
     "--excerpts",
@@ -89,7 +97,7 @@ PUBLISHED = Path("driftline-train")
 @option(
     "--peak-rate",
     group=_TRAINING,
-    type=float,
+    type=RATE,
     metavar="NUMBER",
     help=f"Highest learning rate.  [default: {TUNING_RATE}; from random weights {SCRATCH_RATE}]",
 )
@@ -165,17 +173,17 @@ def command(history: tuple[str, ...], **given: Any) -> int:
     from pipeline.cli.opening import open_bundle
     from pipeline.cli.passes import Pass
     from pipeline.cli.screen import Screen, make_console
-    from pipeline.cli.times import range_of
+    from pipeline.cli.times import range_of, time_limit_s
     from pipeline.cli.trained import bundle_of, compare_alarms, open_for_publishing, publish, tell
 
     ranks = settle_in(given)
     screen, console = Screen(quiet=given["quiet"] or not ranks.leads), make_console()
-    between = range_of(given["from_"], given["to"])
+    between, limit_s = range_of(given["from_"], given["to"]), time_limit_s(given)
     registry = open_for_publishing(config) if given["publish"] else None
     parent = open_bundle(config)
     passing = Pass(history, config, between, screen, kernels)
     kept = watch_history(passing, parent, given, screen)
-    fit_config, start = plan_fit(config, given, kept.fields, parent)
+    fit_config, start = plan_fit(config, given, kept.fields, parent, limit_s)
     screen.step(f"training on {kept.points_kept:,} points of {kept.keys_kept:,} keys")
     kept_in = resume_file(given, out or PUBLISHED, screen)
     fitted = fit_on_screen(kept, fit_config, start, screen, kept_in)

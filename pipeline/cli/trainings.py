@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from detectors.structure import ATTENTIONS, CELLS, CONVOLUTIONS, PLAIN, Structure
-from pipeline.cli.commands import option
+from pipeline.cli.commands import Number, option
 
 if TYPE_CHECKING:
     from detectors.network import Network
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F")
 _POSITIVE = click.IntRange(min=1)
+RATE = Number(0, 1, min_open=True)
+"""Of learning."""
 RESUME_SUFFIX = ".resume"
 LAYERS, HIDDEN = 1, 64
 """Size of a network unless told."""
@@ -112,9 +114,10 @@ def machine_options(group: str) -> Callable[[F], F]:
         option("--threads", group=group, type=_POSITIVE, metavar="N", default=1, help="Threads of torch."),
         option("--nice", group=group, type=click.IntRange(0, 19), metavar="N", default=0,
                help="Be so nice to other processes of this machine, 19 at most."),
-        option("--device", group=group, metavar="NAME", default="auto",
+        option("--device", group=group, type=click.Choice(["auto", "cpu", "cuda"]), metavar="NAME", default="auto",
                help="auto (CUDA where there is one), cpu or cuda. Under `torchrun`, each process takes a device."),
-        option("--precision", group=group, metavar="NAME", default="auto",
+        option("--precision", group=group, type=click.Choice(["auto", "float32", "bfloat16"]), metavar="NAME",
+               default="auto",
                help="Of the layers: float32, bfloat16, or auto, which is bfloat16 on CUDA where gradients agree."),
         option("--resume-file", group=group, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
                help="Where the training is kept at each validation, for the same command to go on after a kill; "
@@ -134,13 +137,14 @@ def settle_in(given: dict[str, Any]) -> "Ranks":
     """Be as nice as asked, and meet the other processes that `torchrun` started.
 
     Raises:
-        ConfigError: they cannot train together on this machine.
+        ConfigError: the device is not here, or they cannot train together on this machine.
     """
-    from detectors.training import join
+    from detectors.training import join, pick_device
     from pipeline.errors import ConfigError
 
     os.nice(given["nice"])
     try:
+        pick_device(given["device"])
         return join(given["device"])
     except (ValueError, RuntimeError) as exc:
         raise ConfigError(f"--device: {' '.join(str(exc).split())}") from exc

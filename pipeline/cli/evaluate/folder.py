@@ -104,19 +104,14 @@ def command(directory: Path, **given: Any) -> int:
 
 def _columns(given: dict[str, Any]) -> "LabelledColumns":
     from pipeline.adapters.files.labelled import LabelledColumns
-    from pipeline.config.quantities import parse_duration
-    from pipeline.errors import ConfigError
+    from pipeline.cli.times import duration_of
 
-    try:
-        interval = parse_duration(given["interval"])
-    except ValueError as exc:
-        raise ConfigError(f"--interval: {exc}") from exc
     names = [name.strip() for names in given["value_fields"] for name in names.split(",") if name.strip()]
     return LabelledColumns(
         time_field=given["time_field"],
         value_fields=tuple(names) or None,
         label_field=given["label_field"],
-        interval_us=interval // timedelta(microseconds=1),
+        interval_us=duration_of("--interval", given["interval"]) // timedelta(microseconds=1),
         history=given["history"],
     )
 

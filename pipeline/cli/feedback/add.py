@@ -155,17 +155,13 @@ def _of_anomaly(given: dict[str, Any], config: "Config") -> dict[str, Any]:
 def _end(given: dict[str, Any], start_us: int) -> int:
     from datetime import timedelta
 
-    from pipeline.cli.times import range_of
-    from pipeline.config.quantities import parse_duration
+    from pipeline.cli.times import duration_of, range_of
     from pipeline.feedback import OPEN_US
 
     if given["is_open"]:
         return OPEN_US
     if given["for_"] is not None:
-        try:
-            return start_us + parse_duration(given["for_"]) // timedelta(microseconds=1)
-        except ValueError as exc:
-            raise ConfigError(f"--for: {exc}") from exc
+        return start_us + duration_of("--for", given["for_"]) // timedelta(microseconds=1)
     _, end_us = range_of(None, given["to"])
     return OPEN_US if end_us is None else end_us
 

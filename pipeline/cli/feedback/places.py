@@ -11,6 +11,7 @@ from pipeline.adapters.kafka.feedback import read_feedback_topic, write_feedback
 from pipeline.adapters.kafka.source import SCHEME, TopicAddress
 from pipeline.adapters.kafka.topics import TopicAdmin, TopicPlan, TopicSpec
 from pipeline.cli.kafka_settings import settings_from
+from pipeline.cli.sources import require_path
 from pipeline.codec.feedback import encode_feedback, encode_withdrawal
 from pipeline.config import Config
 from pipeline.errors import ConfigError, InputError
@@ -119,7 +120,7 @@ def place_of(named: str | None, config: Config) -> FilePlace | TopicPlace:
         address = TopicAddress.parse(named)
         return TopicPlace(settings_from(config.kafka, address.bootstrap), address.topic, replication)
     if named is not None:
-        return FilePlace(Path(named))
+        return FilePlace(Path(require_path(named)))
     if config.feedback.topic is None:
         raise ConfigError(
             "found no place for feedback; expected topic in [feedback], or --feedback FILE or kafka://host:port/topic"

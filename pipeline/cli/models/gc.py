@@ -1,6 +1,5 @@
 """`driftline models gc`."""
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,9 +22,9 @@ Examples:
 
 
 @click.command("gc", cls=Command, epilog=_EXAMPLES)
-@option("--ancestors", group=_RULE, type=click.IntRange(0), default=5,
+@option("--ancestors", group=_RULE, type=click.IntRange(0), default=5, metavar="N",
         help="Generations before the champion, by what each was trained on from.  [default: 5]")  # fmt: skip
-@option("--events", group=_RULE, type=click.IntRange(0), default=20,
+@option("--events", group=_RULE, type=click.IntRange(0), default=20, metavar="N",
         help="Bundles of so many of the newest events of the history.  [default: 20]")  # fmt: skip
 @option("--younger-than", group=_RULE, default="30d", metavar="TIME",
         help="Bundles published less than so long ago.  [default: 30d]")  # fmt: skip
@@ -40,8 +39,9 @@ def command(*, ancestors: int, events: int, younger_than: str, yes: bool, **give
     """
     from pipeline.adapters.bundles.collection import Rule
     from pipeline.cli.models.telling import print_json, say
+    from pipeline.cli.times import duration_of
 
-    rule = Rule(ancestors, events, _duration(younger_than))
+    rule = Rule(ancestors, events, duration_of("--younger-than", younger_than))
     registry, act = open_registry(given), act_of(given)
     answered = _collect_signals(config_of(given).models.registry, yes=yes)
     plan = registry.collect(rule, act) if yes else registry.plan(rule, act)
@@ -74,16 +74,6 @@ def _collect_signals(url: str, *, yes: bool) -> list[str]:
     if yes:
         records.remove(answered)
     return answered
-
-
-def _duration(text: str) -> timedelta:
-    from pipeline.config.quantities import parse_duration
-    from pipeline.errors import ConfigError
-
-    try:
-        return parse_duration(text)
-    except ValueError as exc:
-        raise ConfigError(f"--younger-than: {exc}") from exc
 
 
 def _print(registry: "Registry", plan: "Plan", *, yes: bool) -> None:

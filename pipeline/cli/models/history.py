@@ -9,7 +9,14 @@ from pipeline.cli.models.options import open_registry, reading_options
 
 
 @click.command("history", cls=Command)
-@option("--last", group="What to list", type=click.IntRange(1), default=50, help="Newest events.  [default: 50]")
+@option(
+    "--last",
+    group="What to list",
+    type=click.IntRange(1),
+    default=50,
+    metavar="N",
+    help="Newest events.  [default: 50]",
+)
 @reading_options
 def command(last: int, **given: Any) -> None:
     """List what happened to the registry, the newest last.

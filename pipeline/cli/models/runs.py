@@ -14,7 +14,9 @@ _WORDS = {"not_enough_history": "not enough history"}
 
 
 @click.command("runs", cls=Command)
-@option("--last", group="What to list", type=click.IntRange(1), default=20, help="Newest runs.  [default: 20]")
+@option(
+    "--last", group="What to list", type=click.IntRange(1), default=20, metavar="N", help="Newest runs.  [default: 20]"
+)
 @reading_options
 def command(last: int, **given: Any) -> None:
     """List what became of trainings, the newest last, and what asks for another.

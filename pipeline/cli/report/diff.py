@@ -77,15 +77,9 @@ def command(a: Path, b: Path, **given: Any) -> int:
 
 
 def _tolerance_ms(text: str | None) -> float | None:
-    from pipeline.config.quantities import parse_duration
-    from pipeline.errors import ConfigError
+    from pipeline.cli.times import duration_of
 
-    if text is None:
-        return None
-    try:
-        return parse_duration(text).total_seconds() * 1000
-    except ValueError as exc:
-        raise ConfigError(f"--tolerance: {exc}") from exc
+    return None if text is None else duration_of("--tolerance", text).total_seconds() * 1000
 
 
 def _compared(compare: Any, ours: "Run", theirs: "Run", tolerance_ms: float | None, screen: Any) -> "Comparison":

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pipeline.cli.commands import Command, option
+from pipeline.cli.commands import Command, Number, option
 from pipeline.cli.detector_options import bundle_option
 from pipeline.cli.options import WRITE, config_option, jobs_option, json_option, quiet_option
 from pipeline.cli.reading import READ, reading_options
@@ -70,7 +70,7 @@ _WANT, _SEARCH = "What is wanted", "What to search"
 @option(
     "--alarms-per-day",
     group=_WANT,
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     metavar="NUMBER",
     help="Most false alarms per stream and day; without labels, most alarms.  [default: none; for faults: as many as "
     "the settings configured raise]",
@@ -112,7 +112,7 @@ _WANT, _SEARCH = "What is wanted", "What to search"
 @option(
     "--held-out",
     group=_SEARCH,
-    type=click.FloatRange(min=0, max=1, min_open=True, max_open=True),
+    type=Number(min=0, max=1, min_open=True, max_open=True),
     default=0.4,
     metavar="SHARE",
     help="Of the history that is held out.  [default: 0.4]",

@@ -12,9 +12,8 @@ from pipeline.adapters.files.labelled.nab import WINDOWS
 from pipeline.adapters.kafka.source import TopicSource
 from pipeline.cli.screen import Screen
 from pipeline.cli.sources import open_recorded
-from pipeline.cli.times import range_of
+from pipeline.cli.times import duration_of, range_of
 from pipeline.config import Config
-from pipeline.config.quantities import parse_duration
 from pipeline.errors import ConfigError, InputError
 from pipeline.evaluation.runs import merge_spans
 from pipeline.tuning.history import Recording, label, record_batches, record_labelled
@@ -103,15 +102,11 @@ def _read_labelled(source: str, given: Mapping[str, Any], config: Config, screen
         files: Sequence[LabelledSource] = open_nab(path).files
         told = f"Numenta Anomaly Benchmark, {WINDOWS}"
     else:
-        try:
-            interval = parse_duration(given["interval"])
-        except ValueError as exc:
-            raise ConfigError(f"--interval: {exc}") from exc
         columns = LabelledColumns(
             time_field=config.source.time_field,
             value_fields=config.source.value_fields,
             label_field=given["label_field"],
-            interval_us=interval // timedelta(microseconds=1),
+            interval_us=duration_of("--interval", given["interval"]) // timedelta(microseconds=1),
         )
         folder = open_folder(path, columns)
         files, told = folder.files, folder.files[0].told

@@ -46,8 +46,8 @@ def wanted_of(given: dict[str, Any]) -> "Wanted":
     Raises:
         ConfigError: options that do not go together, or are none.
     """
+    from pipeline.cli.times import time_limit_s
     from pipeline.cli.tune.running import Wanted
-    from pipeline.config.quantities import parse_duration
 
     search = parse_search(given["search"])
     fixed = {key_of(text.partition("=")[0].strip()) for text in given["fix"]}
@@ -60,10 +60,6 @@ def wanted_of(given: dict[str, Any]) -> "Wanted":
         raise ConfigError(
             "--objective recall: found no --alarms-per-day; expected one, since what alarms all the time misses nothing"
         )
-    try:
-        limit = None if given["time_limit"] is None else parse_duration(given["time_limit"]).total_seconds()
-    except ValueError as exc:
-        raise ConfigError(f"--time-limit: {exc}") from exc
     return Wanted(
         out=given["out"],
         search=search,
@@ -71,7 +67,7 @@ def wanted_of(given: dict[str, Any]) -> "Wanted":
         objective=given["objective"],
         budget=given["alarms_per_day"],
         trials=given["trials"],
-        time_limit_s=limit,
+        time_limit_s=time_limit_s(given),
         seed=given["seed"],
         by=None if given["split"] == "auto" else given["split"],
         share=given["held_out"],

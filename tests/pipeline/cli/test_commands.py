@@ -27,9 +27,7 @@ def test_the_list_of_commands_tells_what_each_says_itself() -> None:
             assert (command.help or "").partition("\n")[0] == group.modules[name]
 
 
-@pytest.mark.parametrize(
-    "name", ["serve", "check", "replay", "produce", "evaluate", "demo", "pretrain", "models", "config", "version"]
-)
+@pytest.mark.parametrize("name", driftline.list_commands(click.Context(driftline)))
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` shows the usage and exits with 0."""
     assert run([name, "--help"]) == 0
@@ -60,7 +58,13 @@ def test_options_are_shown_by_heading(capsys: pytest.CaptureFixture[str]) -> Non
         (["--verbos"], ("found the unknown option '--verbos'", "`driftline --help`")),
         (["replay"], ("missing argument 'SOURCE'", "`driftline replay --help`")),
         (["replay", "x.csv", "--out"], ("option '--out' requires an argument",)),
-        (["demo", "--lanes", "3"], ("invalid value for '--lanes': 3 is not in the range",)),
+        (["demo", "--lanes", "3"], ("--lanes: found 3; expected a number in the range 16<=x<=100000",)),
+        (["demo", "--lanes", "all"], ("--lanes: found 'all'; expected a whole number",)),
+        (["top", "--interval", "often"], ("--interval: found 'often'; expected a number",)),
+        (["top", "--interval", "nan"], ("--interval: found nan; expected a number in the range 0.2<=x<=3600",)),
+        (["tail", "--event", "gone"], ("--event: found 'gone'; expected one of 'opened', 'worsened', 'closed'",)),
+        (["replay", "ftp://host/x.csv"], ("ftp://host/x.csv: found a URL of 'ftp'; expected a path of this machine",)),
+        (["replay", "x.csv", "--metrics-port", "70000"], ("--metrics-port: found 70000; expected a number",)),
         (["config", "--config", "absent.toml"], ("absent.toml: found no readable file",)),
     ],
 )

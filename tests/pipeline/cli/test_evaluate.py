@@ -246,7 +246,7 @@ def test_outputs_are_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixt
         (("nab",), "missing argument 'DIR'"),
         (("folder", "."), "found no files; expected tables"),
         (("folder", ".", "--interval", "soon"), "--interval: found 'soon'; expected a duration"),
-        (("folder", ".", "--jobs", "0"), "invalid value for '--jobs'"),
+        (("folder", ".", "--jobs", "0"), "--jobs: found 0; expected a number in the range x>=1"),
         (("nab", ".", "--profile", "tiny"), "--profile"),
         (("nb", "."), "found the unknown command 'nb'; `driftline evaluate --help` shows what there is; did you mean"),
     ],

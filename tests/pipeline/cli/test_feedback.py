@@ -96,7 +96,7 @@ def test_what_is_said_is_listed_replaced_and_withdrawn(shell: Shell) -> None:
         (["add", "--kind", "maintenance", "--for", "soon"], "--for: found 'soon'; expected a duration"),
         (["add", "--kind", "maintenance", "--for", "1h", "--key", "a", "--keys", "b"], "found --key and --keys"),
         (["add", "--kind", "maintenance", "--from", "2026-01-02", "--to", "2026-01-01"], "before the start"),
-        (["add", "--kind", "nuisance", "--for", "1h"], "'nuisance' is not one of"),
+        (["add", "--kind", "nuisance", "--for", "1h"], "--kind: found 'nuisance'; expected one of 'false_alarm'"),
         (["add", "--kind", "false_alarm", "--anomaly", "x", "--key", "a"], "found --key beside --anomaly"),
         (["add", "--kind", "false_alarm", "--anomaly", "x", "--anomalies", "gone"], "gone: found no readable file"),
         (["list"], "junk.jsonl, line 2: found no feedback"),

@@ -112,12 +112,16 @@ def test_the_defaults_are_those_of_the_training() -> None:
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["--device", "abacus"], "found device 'abacus'"),
+        (["--device", "abacus"], "--device: found 'abacus'; expected one of 'auto', 'cpu', 'cuda'"),
+        (["--precision", "float8"], "--precision: found 'float8'; expected one of 'auto', 'float32', 'bfloat16'"),
+        (["--seed", "-1"], "--seed: found -1; expected a number in the range x>=0"),
+        (["--peak-rate", "nan"], "--peak-rate: found nan; expected a number in the range 0<x<=1"),
+        (["--peak-rate", "0"], "--peak-rate: found 0.0; expected a number in the range 0<x<=1"),
         (["--time-limit", "soon"], "--time-limit: found 'soon'; expected a duration"),
         (["--keep-network", "b", "--cell", "gru"], "--hidden, --cell: found with --keep-network"),
-        (["--cell", "rnn"], "'rnn' is not one of 'lstm', 'gru', 'layer-norm-lstm'"),
-        (["--convolution", "1"], "1 is not in the range 2<=x<=8"),
-        (["--attention", "17"], "17 is not in the range 2<=x<=16"),
+        (["--cell", "rnn"], "--cell: found 'rnn'; expected one of 'lstm', 'gru', 'layer-norm-lstm'"),
+        (["--convolution", "1"], "--convolution: found 1; expected a number in the range 2<=x<=8"),
+        (["--attention", "17"], "--attention: found 17; expected a number in the range 2<=x<=16"),
     ],
 )
 def test_what_cannot_be_trained_with_gets_one_line(

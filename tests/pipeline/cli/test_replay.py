@@ -272,7 +272,7 @@ def test_trouble_in_the_data_is_noticed_once_a_kind(stream: Path, capsys: pytest
         (["machine.csv", "--bundle", "nowhere"], "nowhere/manifest.json: found no readable file"),
         (["machine.csv", "--labels", "absent.json"], "found no 'absent.json'"),
         (["machine.csv", "--resume", "--overwrite"], "found --resume and --overwrite"),
-        (["machine.csv", "--metrics-port", "70000"], "metrics port 70000"),
+        (["machine.csv", "--metrics-port", "70000"], "--metrics-port: found 70000"),
         (["empty.csv"], "found an empty file"),
         (["words.csv"], "found 0 numeric columns"),
     ],

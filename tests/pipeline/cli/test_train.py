@@ -109,6 +109,8 @@ def test_the_champion_is_trained_on_and_what_comes_of_it_published(
     [
         (["--joint"], "--joint: found the one field 'value'; expected two or more"),
         (["--time-limit", "soon"], "--time-limit: found 'soon'; expected a duration"),
+        (["--peak-rate", "0"], "--peak-rate: found 0.0; expected a number in the range 0<x<=1"),
+        (["--feedback", "s3://b/said"], "s3://b/said: found a URL of 's3'; expected a path of this machine"),
         (["--hidden", "8"], "expected --scratch, to make a network of another size or structure"),
         (["--cell", "gru", "--attention", "4"], "--cell, --attention: found weights to begin with, of 1 x 64, lstm"),
         (["--start-from", "nowhere"], "nowhere"),
@@ -125,6 +127,17 @@ def test_what_cannot_be_trained_on_gets_one_line(
     assert run(["train", str(history), "--out", str(tmp_path / "b"), "--quiet", *TINY, *arguments]) == 2
     assert part in capsys.readouterr().err
     assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("arguments", [["--time-limit", "soon"], ["--device", "cuda"]])
+def test_what_the_machine_cannot_do_is_told_before_the_history_is_read(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody waits for a long history only to learn that an option is wrong."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert run(["train", "nothing.csv", "--out", "b", *arguments]) == 2
+    assert f"{arguments[0]}: found " in capsys.readouterr().err
 
 
 def test_a_bundle_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
