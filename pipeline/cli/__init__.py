@@ -3,6 +3,7 @@
 Commands lie each in a module of its own name and are loaded when they are used.
 """
 
+import errno
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -12,6 +13,7 @@ import click
 from pipeline.cli.commands import GroupOfLazyCommands, explain
 from pipeline.errors import DriftlineError
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _EPILOG = """\
 \b
 First steps:
@@ -75,6 +77,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.Abort:
         _complain("interrupted")
         return 130
+    except OSError as exc:
+        if exc.errno not in _NO_ROOM:
+            raise
+        _complain(f"found no room to write ({exc.strerror}); expected some: see to the disk that the output goes to")
+        return 1
     return status if isinstance(status, int) else 0
 
 

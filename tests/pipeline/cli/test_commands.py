@@ -1,3 +1,6 @@
+from contextlib import suppress
+from pathlib import Path
+
 import click
 import pytest
 
@@ -79,6 +82,15 @@ def test_a_wrong_command_line_gets_one_line(
     assert err.count("\n") == 1
     for part in parts:
         assert part in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_gets_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Output that there is no room for is told without a traceback."""
+    with Path("/dev/full").open("w") as full, suppress(OSError):  # what could not be written is tried again on closing
+        monkeypatch.setattr("sys.stdout", full)
+        assert run(["config", "--example"]) == 1
+    assert capsys.readouterr().err.startswith("driftline: error: found no room to write (No space left on device)")
 
 
 def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
