@@ -120,7 +120,7 @@ class WindowedGaussian(_Baseline):
 
     def __post_init__(self) -> None:
         if self.window < 2:
-            raise ValueError(f"found a window of {self.window} points, expected 2 or more")
+            raise ValueError(f"found a window of {self.window} points; expected 2 or more")
 
     @property
     def name(self) -> str:

@@ -111,7 +111,7 @@ class Detector:
     def __post_init__(self) -> None:
         network = self.network
         if network.inputs != INPUTS and not network.is_joint:
-            raise ValueError(f"found a network of {network.inputs} inputs, expected {INPUTS}")
+            raise ValueError(f"found a network of {network.inputs} inputs; expected {INPUTS}")
         object.__setattr__(self, "fields", tuple(self.fields) or network.fields)
         if sorted(self.fields) != sorted(network.fields):
             raise ValueError(
@@ -121,7 +121,7 @@ class Detector:
         object.__setattr__(self, "width", self.width or max(len(self.fields), 1))
         missing = set(SCORED_HORIZONS) - set(self.network.horizons)
         if missing:
-            raise ValueError(f"found horizons {self.network.horizons}, expected {SCORED_HORIZONS} among them")
+            raise ValueError(f"found horizons {self.network.horizons}; expected {SCORED_HORIZONS} among them")
         sizes = network.layers, network.hidden
         object.__setattr__(self, "plan", make_plan(self.profile, *sizes, network.structure, network.inputs))
         object.__setattr__(self, "_weights", arrange(network))

@@ -64,6 +64,9 @@ class Excerpts:
         context: first steps of an excerpt, that bring the state to where scoring would have it; they have no targets.
         length: steps behind them.
         fields: of a joint network; 1 of a shared one.
+
+    Raises:
+        ValueError: excerpts are empty, or longer than the shortest series.
     """
 
     series: Sequence[Series]

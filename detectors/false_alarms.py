@@ -61,7 +61,7 @@ def open_episodes(
     """
     if len({one.warm_up for one in decisions}) != 1 or any(len(one.log_rates) != 1 for one in decisions):
         raise ValueError(
-            "found rules of several warm-ups or rates, expected one warm-up and thresholds of one rate each"
+            "found rules of several warm-ups or rates; expected one warm-up and thresholds of one rate each"
         )
     never = decisions[0]._replace(thresholds=np.full_like(decisions[0].thresholds, _NEVER))
     unmoved = _walk(network, profile, never, lanes, points)

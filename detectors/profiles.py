@@ -36,6 +36,9 @@ class Profile:
         compact_rings: rings in 16 bits.
         compact_tails: tails in 16 bits.
         compact_hidden: what the network carries in 16 bits, rounded after each step.
+
+    Raises:
+        ValueError: streams that are none, a window too short for what looks back in it, or strides that do not divide.
     """
 
     name: str
@@ -65,15 +68,15 @@ class Profile:
     def __post_init__(self) -> None:
         for streams, known in ((self.streams, STREAMS), (self.segment_streams, tuple(SEGMENT_GROUPS))):
             if set(streams) - set(known) or not streams:
-                raise ValueError(f"found streams {streams}, expected some of {known}")
+                raise ValueError(f"found streams {streams}; expected some of {known}")
         longest = max((lag for name, lag in CHANGE_LAGS.items() if name in self.streams), default=0)
         if self.window <= longest:
-            raise ValueError(f"found a window of {self.window} points, expected more than the {longest} of a change")
+            raise ValueError(f"found a window of {self.window} points; expected more than the {longest} of a change")
         if self.window < max(RING_LENGTHS.values()):
-            raise ValueError(f"found a window of {self.window} points, expected at least {max(RING_LENGTHS.values())}")
+            raise ValueError(f"found a window of {self.window} points; expected at least {max(RING_LENGTHS.values())}")
         if 32 % self.stride_32 or 96 % self.stride_96:
             raise ValueError(
-                f"found forecast strides {self.stride_32} and {self.stride_96}, expected divisors of 32 and of 96"
+                f"found forecast strides {self.stride_32} and {self.stride_96}; expected divisors of 32 and of 96"
             )
 
 

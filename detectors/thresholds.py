@@ -59,7 +59,7 @@ class ThresholdTable:
         fits = table.ndim == 2 and table.shape == tuple(len(axis) for axis in knots) and min(table.shape) > 1
         if not (fits and all((np.diff(axis) > 0).all() for axis in knots) and (np.diff(table, axis=1) <= 0).all()):
             raise ValueError(
-                f"found a threshold table of shape {table.shape}, expected rising ages and rates, thresholds not"
+                f"found a threshold table of shape {table.shape}; expected rising ages and rates, thresholds not"
             )
         object.__setattr__(self, "_arrays", (np.log10(np.maximum(knots[0], 1)), knots[1], table))
 
@@ -132,13 +132,13 @@ def rates_of(risk: float | None, risk_per_day: float | None) -> tuple[float, flo
         ValueError: none or both were given, or one that is not a positive number.
     """
     if (risk is None) == (risk_per_day is None):
-        raise ValueError(f"found a risk of {risk} and one per day of {risk_per_day}, expected one of them")
+        raise ValueError(f"found a risk of {risk} and one per day of {risk_per_day}; expected one of them")
     if risk is not None:
         if not 0 < risk < np.inf:
-            raise ValueError(f"found a risk of {risk}, expected a positive number of false alarms per 1,000 points")
+            raise ValueError(f"found a risk of {risk}; expected a positive number of false alarms per 1,000 points")
         return risk / RISK_POINTS, 0.0
     if risk_per_day is None or not 0 < risk_per_day < np.inf:
-        raise ValueError(f"found a risk of {risk_per_day} per day, expected a positive number of false alarms")
+        raise ValueError(f"found a risk of {risk_per_day} per day; expected a positive number of false alarms")
     return 0.0, risk_per_day / DAY_US
 
 
@@ -163,7 +163,7 @@ def _with_rules(decision: Decision, rules: Mapping[str, float]) -> Decision:
     """The decision with other rules, each of the type of its default: the kernel is compiled for no other."""
     defaults = Decision._field_defaults
     if unknown := rules.keys() - defaults:
-        raise ValueError(f"found the rules {sorted(unknown)}, expected some of {list(defaults)}")
+        raise ValueError(f"found the rules {sorted(unknown)}; expected some of {list(defaults)}")
     typed: dict[str, Any] = {name: type(defaults[name])(value) for name, value in rules.items()}
     return decision._replace(**typed)
 
@@ -192,7 +192,7 @@ def fit_thresholds(thresholds: Sequence[float], alarms: NDArray[np.int64], point
         fewest = np.minimum.accumulate(alarms[most:, group])
         told = (fewest >= LEAST_ALARMS) & (np.diff(fewest, prepend=scored + 1) < 0)
         if told.sum() < 2:
-            raise ValueError(f"found {alarms[:, group].tolist()} alarms in age group {group}, expected more streams")
+            raise ValueError(f"found {alarms[:, group].tolist()} alarms in age group {group}; expected more streams")
         tried, log_rate = np.array(thresholds[most:])[told][::-1], np.log10(fewest[told] / scored)[::-1]
         # of a decade, but for where the rate already levels off
         last = max(1, int(np.count_nonzero(log_rate <= min(log_rate[0] + 1.0, log_rate[-1] - 0.5))) - 1)

@@ -126,7 +126,7 @@ class PartitionEngine:
         needed = row.itemsize * width
         room = config.max_state_bytes // needed
         if room < 1:
-            raise ValueError(f"found a state budget of {config.max_state_bytes} bytes, expected at least {needed}")
+            raise ValueError(f"found a state budget of {config.max_state_bytes} bytes; expected at least {needed}")
         self.lanes = LaneTable(row, width, int(room), spill, past)
         self.counts = Counts()
         self._config = config
@@ -265,7 +265,7 @@ class PartitionEngine:
             ValueError: the detector remembers of lanes what no row holds.
         """
         if not self._detector.is_restorable:
-            raise ValueError(f"found the detector {self._detector.name}, expected one that keeps all state in rows")
+            raise ValueError(f"found the detector {self._detector.name}; expected one that keeps all state in rows")
         self.lanes.load(state.arrays, state.keys, state.spilled)
         self._clock = PartitionClock(**state.clocks["windows"])
         self._silence = SilenceClock(**state.clocks["silence"])

@@ -84,7 +84,7 @@ def _sources() -> Iterator[Path]:
     """Every file that a compiled function may depend on."""
     spec = importlib.util.find_spec("detectors")
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("found no package detectors, expected it beside pipeline")
+        raise ModuleNotFoundError("found no package detectors; expected it beside pipeline")
     here = Path(__file__).parent
     yield from sorted(Path(spec.origin).parent.glob("*.py"))
     yield from sorted((here / "windows").glob("*.py"))

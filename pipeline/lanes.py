@@ -39,13 +39,16 @@ class LaneTable:
         interval: records between two times at which room is made; no more than `max_keys`.
         evictions, returns: keys evicted and brought back so far.
         with_past: keys that began with rows of the past so far.
+
+    Raises:
+        ValueError: no room for any key.
     """
 
     def __init__(
         self, row: np.dtype[Any], fields: int, max_keys: int, spill: Spill, past: KeyedRows | None = None
     ) -> None:
         if max_keys < 1:
-            raise ValueError(f"found room for {max_keys} keys, expected at least 1")
+            raise ValueError(f"found room for {max_keys} keys; expected at least 1")
         self.fields = fields
         self.max_keys = max_keys
         self.interval = max(1, min(LONGEST_INTERVAL, max_keys // 4))
@@ -154,7 +157,7 @@ class LaneTable:
 
     def _admit(self, new: Sequence[str]) -> None:
         if len(self) + len(new) > self.max_keys:
-            raise ValueError(f"found {len(new)} new keys beside {len(self)}, expected at most {self.max_keys} in all")
+            raise ValueError(f"found {len(new)} new keys beside {len(self)}; expected at most {self.max_keys} in all")
         self._grow(len(self) + len(new))
         kept = self._spill.take_many(new)
         self.returns += len(kept)

@@ -21,9 +21,9 @@ def lanes_of_key(fields: tuple[str, ...], *, joint: bool) -> tuple[str, ...]:
         ValueError: too many fields, or one with the name of the joint lane.
     """
     if len(fields) > MOST_FIELDS:
-        raise ValueError(f"found {len(fields)} fields of a record, expected at most {MOST_FIELDS}")
+        raise ValueError(f"found {len(fields)} fields of a record; expected at most {MOST_FIELDS}")
     if JOINT in fields:
-        raise ValueError(f"found a field {JOINT!r}, expected another name: it stands for all fields of a key together")
+        raise ValueError(f"found a field {JOINT!r}; expected another name: it stands for all fields of a key together")
     return (*fields, JOINT) if joint and len(fields) > 1 else fields
 
 

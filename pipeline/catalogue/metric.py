@@ -26,6 +26,9 @@ class Label:
         values: all that it takes, each shown from the start; () where what a process holds bounds them.
         bound: what bounds them, where they are not listed.
         is_open: whether values that are not listed are shown once they occur.
+
+    Raises:
+        ValueError: nothing bounds its values.
     """
 
     name: str
@@ -49,6 +52,9 @@ class Metric:
         question: that an operator answers by it.
         buckets: upper bounds, of a histogram.
         is_foreign: whether a library exports it, under a name without our prefix.
+
+    Raises:
+        ValueError: buckets of what is no histogram, or none of one; a text that is no sentence, or no question.
     """
 
     stem: str

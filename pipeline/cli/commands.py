@@ -44,7 +44,11 @@ class GroupOfLazyCommands(click.Group):
         return list(self.modules)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
-        """The command of a name."""
+        """The command of a name.
+
+        Raises:
+            UnknownCommandError: there is none.
+        """
         if cmd_name in self.commands:
             return self.commands[cmd_name]
         if cmd_name not in self.modules:

@@ -55,7 +55,7 @@ def make_rows(layout: MessageFormat, unit: str | None, *, detected: bool) -> Row
     """
     tree = _tree(layout)
     if tree is None:
-        raise ValueError(f"found fields that overlap in {layout.told}, expected some that do not")
+        raise ValueError(f"found fields that overlap in {layout.told}; expected some that do not")
     types = {f"v{index}": _VALUE for index in range(len(layout.value_fields))} | {"t": str, "k": _KEY}
     if layout.time_field is not None and unit is not None and unit != "iso":
         least, end = range_of(unit, detected=detected)

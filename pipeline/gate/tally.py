@@ -189,7 +189,7 @@ def _paired(ours: VerdictTable, theirs: VerdictTable) -> tuple[Ints, Ints]:
     for name in ("position", "time_us", "field"):
         one, other = getattr(ours, name)[pair[0]], getattr(theirs, name)[pair[1]]
         if not np.array_equal(one, other):
-            raise ValueError("found verdicts of the two bundles on different points, expected the same")
+            raise ValueError("found verdicts of the two bundles on different points; expected the same")
     known = np.zeros(len(pair[0]), np.bool_)
     for table, rows in zip((ours, theirs), pair, strict=True):
         known |= np.isfinite(table.surprise[rows]) & np.isfinite(table.log_scale[rows])

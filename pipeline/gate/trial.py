@@ -129,7 +129,7 @@ def _first_within(batch: Batch, start_us: int) -> int:
 def _taken_over(before: PartitionEngine, engine: PartitionEngine) -> PartitionEngine:
     """An engine that goes on where the one before is."""
     if not carry_state(before, engine, rebuild=True):
-        raise ValueError("found lanes of the challenger laid out otherwise than the champion's, expected the same")
+        raise ValueError("found lanes of the challenger laid out otherwise than the champion's; expected the same")
     return engine
 
 

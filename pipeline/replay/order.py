@@ -44,9 +44,13 @@ def require_mostly_in_order(path: str, engine: PartitionEngine, least: int) -> N
 
 
 def first_point(outcome: Outcome, disposition: Disposition) -> tuple[int, int]:
-    """(position, time) of the first point of a disposition in the batch."""
+    """(position, time in microseconds) of the first point of a disposition in the batch.
+
+    Raises:
+        ValueError: there is none.
+    """
     for table in outcome.verdicts:
         found = np.flatnonzero(table.disposition == disposition)
         if len(found):
             return int(table.position[found[0]]), int(table.time_us[found[0]])
-    raise ValueError(f"found no point that is {disposition.name}, expected one")
+    raise ValueError(f"found no point that is {disposition.name}; expected one")

@@ -126,7 +126,11 @@ class Task:
             self.marker.load(meta.get("suppression", {}))
 
     def save(self) -> Checkpoint:
-        """The state, to go on from at `offset`."""
+        """The state, to go on from at `offset`.
+
+        Raises:
+            RuntimeError: before `begin` or `load`.
+        """
         if self.work is None or self.decoder is None:
             raise RuntimeError(f"found no engine for {self.place}; expected one before a snapshot")
         state = self.work.engine.save()
@@ -142,7 +146,11 @@ class Task:
         return Checkpoint(self.work.identity, meta, state.arrays, state.keys, state.spilled)
 
     def advance(self, records: int, offset: int) -> Work:
-        """What did so many records, up to before an offset; the engine is at rest."""
+        """What did so many records, up to before an offset; the engine is at rest.
+
+        Raises:
+            RuntimeError: before `begin` or `load`.
+        """
         if self.work is None:
             raise RuntimeError(f"found no engine for {self.place}; expected the one that a batch was given to")
         self.taken += records

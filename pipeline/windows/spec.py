@@ -35,7 +35,7 @@ class CountWindows:
 
     def __post_init__(self) -> None:
         if not 1 <= self.hop <= self.size:
-            raise ValueError(f"found a window of {self.size} points with hop {self.hop}, expected size >= hop >= 1")
+            raise ValueError(f"found a window of {self.size} points with hop {self.hop}; expected size >= hop >= 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +67,19 @@ class TimeWindows:
             )
         if self.size_us % self.hop_us:
             raise ValueError(
-                f"found a window of {self.size_us} us with hop {self.hop_us} us, expected a multiple of the hop"
+                f"found a window of {self.size_us} us with hop {self.hop_us} us; expected a multiple of the hop"
             )
         if not 0 <= self.allowed_lateness_us <= TIME_END_US:
             raise ValueError(
-                f"found an allowed lateness of {self.allowed_lateness_us} us, expected 0 to {TIME_END_US} us"
+                f"found an allowed lateness of {self.allowed_lateness_us} us; expected 0 to {TIME_END_US} us"
             )
         if self.aggregate not in _EXTRA_PANE_FIELDS:
-            raise ValueError(f"found aggregate {self.aggregate!r}, expected one of {', '.join(_EXTRA_PANE_FIELDS)}")
+            raise ValueError(f"found aggregate {self.aggregate!r}; expected one of {', '.join(_EXTRA_PANE_FIELDS)}")
         if self.silence_panes < 0:
-            raise ValueError(f"found {self.silence_panes} silence panes, expected 0 or more")
+            raise ValueError(f"found {self.silence_panes} silence panes; expected 0 or more")
         if self.open_panes > MAX_OPEN_PANES:
             raise ValueError(
-                f"found an allowed lateness of {self.allowed_lateness_us} us with hop {self.hop_us} us, expected a "
+                f"found an allowed lateness of {self.allowed_lateness_us} us with hop {self.hop_us} us; expected a "
                 f"lateness of at most {MAX_OPEN_PANES - 1} hops; lengthen the hop or allow less lateness"
             )
 

@@ -117,5 +117,5 @@ def test_any_finite_values_give_finite_scores(make: Callable[[], Baseline], scal
 
 def test_a_window_of_one_is_refused() -> None:
     """One value has no spread."""
-    with pytest.raises(ValueError, match="found a window of 1 points, expected 2 or more"):
+    with pytest.raises(ValueError, match="found a window of 1 points; expected 2 or more"):
         WindowedGaussian(RANKING, 1)

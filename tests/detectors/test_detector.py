@@ -333,7 +333,7 @@ def test_what_the_kernel_cannot_use_is_refused() -> None:
     arrays["weight_ih_l0"] = arrays["weight_ih_l0"][:, :5]
     arrays["head_weight"] = arrays["head_weight"][:, :11]
     narrow = Network(1, 6, 5, network.horizons, arrays)
-    with pytest.raises(ValueError, match="found a network of 5 inputs, expected 10"):
+    with pytest.raises(ValueError, match="found a network of 5 inputs; expected 10"):
         Detector(narrow, PROFILES["balanced"], fixed_decision(1.7))
     arrays = dict(network.arrays)
     arrays["head_weight"], arrays["head_bias"] = arrays["head_weight"][:9], arrays["head_bias"][:9]

@@ -128,14 +128,14 @@ def test_a_risk_must_be_a_positive_number(risk: float) -> None:
     """Other risks are refused with what was found, in either way of giving one."""
     with pytest.raises(ValueError, match=r"found a risk of .* expected a positive number"):
         make_decision(TABLE, risk)
-    with pytest.raises(ValueError, match=r"found a risk of .* per day, expected a positive number"):
+    with pytest.raises(ValueError, match=r"found a risk of .* per day; expected a positive number"):
         make_decision(TABLE, risk_per_day=risk)
 
 
 @pytest.mark.parametrize("given", [{}, {"risk": 1.0, "risk_per_day": 1.0}])
 def test_a_risk_is_given_in_one_way(given: dict[str, float]) -> None:
     """None and two are refused."""
-    with pytest.raises(ValueError, match=r"found a risk of .* and one per day of .*, expected one of them"):
+    with pytest.raises(ValueError, match=r"found a risk of .* and one per day of .*; expected one of them"):
         make_decision(TABLE, **given)
 
 
@@ -237,5 +237,5 @@ def test_too_few_alarms_to_tell_a_slope_are_refused(counted: list[int]) -> None:
     """An age group needs two different rates that each rest on enough alarms."""
     alarms = np.array([[1000, 300, 90]] * GROUPS).T.copy()
     alarms[:, 1] = counted
-    with pytest.raises(ValueError, match="alarms in age group 1, expected more streams"):
+    with pytest.raises(ValueError, match="alarms in age group 1; expected more streams"):
         fit_thresholds([1.0, 1.5, 2.0], alarms, np.full(GROUPS, 10**5))

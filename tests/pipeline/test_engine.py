@@ -419,7 +419,7 @@ def test_the_bytes_of_a_lane_are_bounded(profile: str, most: int) -> None:
 def test_a_budget_without_room_for_one_key_is_refused() -> None:
     """A budget smaller than one key's lanes raises with the bytes that are needed."""
     needed = make_engine(fields=("a", "b", "c")).lanes.bytes_per_lane * 4
-    with pytest.raises(ValueError, match=f"found a state budget of 4000 bytes, expected at least {needed}"):
+    with pytest.raises(ValueError, match=f"found a state budget of 4000 bytes; expected at least {needed}"):
         make_engine(config=EngineConfig(max_state_bytes=4000), fields=("a", "b", "c"))
 
 
@@ -427,7 +427,7 @@ def test_more_fields_than_verdicts_can_name_are_refused() -> None:
     """A field is told by a small number."""
     fields = tuple(f"f{n}" for n in range(MOST_FIELDS + 1))
     assert len(make_engine(fields=fields[1:]).fields) == MOST_FIELDS
-    with pytest.raises(ValueError, match="found 128 fields of a record, expected at most 127"):
+    with pytest.raises(ValueError, match="found 128 fields of a record; expected at most 127"):
         make_engine(fields=fields)
 
 

@@ -289,5 +289,5 @@ def test_one_field_has_no_joint_lane() -> None:
 def test_a_field_of_its_name_is_refused() -> None:
     """The name is reserved, so that whoever reads it knows what it stands for."""
     for config in (EngineConfig(), EngineConfig(joint=False)):
-        with pytest.raises(ValueError, match=r"found a field '\*', expected another name"):
+        with pytest.raises(ValueError, match=r"found a field '\*'; expected another name"):
             make_engine(config=config, fields=("flow", JOINT))

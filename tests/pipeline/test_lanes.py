@@ -84,7 +84,7 @@ def test_more_new_keys_than_there_is_room_for_are_refused() -> None:
     """A call may bring as many new keys as there is room for, and no more."""
     table = _table(3)
     assert sorted(_slots(table, "b", "x", "y").tolist()) == [0, 1, 2]
-    with pytest.raises(ValueError, match="found 1 new keys beside 3, expected at most 3 in all"):
+    with pytest.raises(ValueError, match="found 1 new keys beside 3; expected at most 3 in all"):
         _slots(table, "a")
 
 
@@ -129,5 +129,5 @@ def test_what_was_saved_does_not_change_afterwards() -> None:
 
 def test_room_for_no_key_is_refused() -> None:
     """A table needs room for one key."""
-    with pytest.raises(ValueError, match="found room for 0 keys, expected at least 1"):
+    with pytest.raises(ValueError, match="found room for 0 keys; expected at least 1"):
         _table(0)

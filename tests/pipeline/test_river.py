@@ -217,8 +217,8 @@ def test_late_records_are_neither_scored_nor_learned() -> None:
     ("params", "told"),
     [
         ({"profile": "balansed"}, "found profile='balansed'; expected one of accurate, balanced, dense; did you mean"),
-        ({"risk": 0}, "found a risk of 0, expected a positive number"),
-        ({"risk_per_day": -1}, "found a risk of -1 per day, expected a positive number"),
+        ({"risk": 0}, "found a risk of 0; expected a positive number"),
+        ({"risk_per_day": -1}, "found a risk of -1 per day; expected a positive number"),
         ({"interval_s": 0}, "found interval_s=0; expected a positive number of seconds"),
         ({"warm_up": 0}, "found warm_up=0; expected one point or more"),
     ],

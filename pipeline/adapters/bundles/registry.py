@@ -174,7 +174,7 @@ class Registry(RegistryView):
             ValueError: a name that is none of a file.
         """
         if not REPORT_NAME.fullmatch(name):
-            raise ValueError(f"found the name {name!r} of a report, expected letters, digits, '.', '_' and '-'")
+            raise ValueError(f"found the name {name!r} of a report; expected letters, digits, '.', '_' and '-'")
         self._require_published(bundle, self.standing())
         if not self._blobs.create(f"{REPORTS}/{bundle}/{name}", content):
             raise self._refusal(f"found a report {name} of {short(bundle)}; expected none of this name: try again")

@@ -32,18 +32,18 @@ class RangeDecoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TopicAddress:
-    """What a user means by kafka://host:port,host:port/topic.
-
-    Raises:
-        InputError: it is not of that form.
-    """
+    """What a user means by kafka://host:port,host:port/topic."""
 
     bootstrap: tuple[str, ...]
     topic: str
 
     @classmethod
     def parse(cls, url: str) -> "TopicAddress":
-        """The address in a URL."""
+        """The address in a URL.
+
+        Raises:
+            InputError: it is not of that form.
+        """
         hosts, _, topic = url.removeprefix(SCHEME).partition("/")
         bootstrap = tuple(host.strip() for host in hosts.split(",") if host.strip())
         if not url.startswith(SCHEME) or not bootstrap or not topic or "/" in topic:

@@ -71,7 +71,11 @@ class Steps(Generic[T]):
         return bool(self._result)
 
     def result(self) -> T:
-        """What came of it, once it is done."""
+        """What came of it, once it is done.
+
+        Raises:
+            RuntimeError: it is not.
+        """
         if not self._result:
             raise RuntimeError("found work that is not done; expected go_on() to have said so")
         return self._result[0]

@@ -86,7 +86,11 @@ class TopicSlots:
 
     @contextmanager
     def open(self, place: Place) -> Iterator[tuple[Any, Any, int, int]]:
-        """(consumer, partition of the topic, its first offset, the end of what can be read of it)."""
+        """(consumer, partition of the topic, its first offset, the end of what can be read of it).
+
+        Raises:
+            FeedError: there is no such topic, or no broker answers.
+        """
         with told_as_ours(f"topic {self._topic}"):
             consumer = self._make_consumer()
             try:

@@ -102,7 +102,7 @@ def _feedback(given: dict[str, Any], config: "Config") -> "Feedback":
     except ValueError as exc:
         raise ConfigError(f"found feedback that is none: {exc}") from exc
     if decoded != said:
-        raise TypeError(f"found {decoded} for {said}, expected the same")
+        raise TypeError(f"found {decoded} for {said}; expected the same")
     return said
 
 

@@ -201,7 +201,7 @@ def _run(
         )
     _require_going_on(stop)
     if trial is None:
-        raise TypeError("found no trial that was not stopped, expected one")
+        raise TypeError("found no trial that was not stopped; expected one")
     return trial
 
 

@@ -83,7 +83,7 @@ class Attendant:
 
     def _new(self, due: Due, situation: Situation) -> Unfinished:
         if situation.newest is None:
-            raise TypeError("found a training due without records, expected some")
+            raise TypeError("found a training due without records; expected some")
         answered = [one for one in situation.signals if one.name in due.answers]
         told = [at for at in (one.since or one.event_time for one in answered) if at is not None]
         reasons = [f"{one.kind}: {one.reason}" for one in answered]

@@ -14,7 +14,7 @@ from pipeline.cli.signals import StopRequest
 from pipeline.cli.tune.engines import Kernels, TunedEngines, searched
 from pipeline.cli.tune.history import History
 from pipeline.cli.tune.outputs import MARK, forget_search, require_config_unedited, write_outputs
-from pipeline.cli.tune.searching import Plan, StoppedError, judge, search
+from pipeline.cli.tune.searching import GivenUpError, Plan, judge, search
 from pipeline.config import LoadedConfig, config_hash
 from pipeline.errors import ConfigError, InputError
 from pipeline.tuning.disturb import disturb_all
@@ -118,7 +118,7 @@ def tune(history: History, loaded: LoadedConfig, wanted: Wanted, jobs: int, scre
         try:
             trials = search(plan, study, runner, ready, screen, stop)
             described = judge(plan, history, split, trials, loaded, runner, screen, stop)
-        except StoppedError:
+        except GivenUpError:
             return Tuned({}, len(study.trials()), stop.status)
         write_outputs(wanted.out, described, loaded)
     return Tuned(described, len(trials), 0)

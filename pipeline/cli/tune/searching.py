@@ -22,7 +22,7 @@ from pipeline.tuning.split import Split
 from pipeline.tuning.trials import Part, Runner
 
 
-class StoppedError(Exception):
+class GivenUpError(Exception):
     """A trial was given up because a stop was asked for."""
 
 
@@ -41,7 +41,12 @@ class Plan:
 
 
 def search(plan: Plan, study: Study, runner: Runner, ready: Kernels, screen: Screen, stop: StopRequest) -> list[Tried]:
-    """All trials, those of former runs first."""
+    """All trials, those of former runs first.
+
+    Raises:
+        ConfigError: nothing can be judged by the objective.
+        GivenUpError: a stop was asked for.
+    """
     trials = study.trials()
     begun, each = time.monotonic(), plan.tuning.points
     if trials:
@@ -88,14 +93,14 @@ def _measure(
 ) -> PartMeasures:
     def observe_or_stop(points: int) -> None:
         if stop():
-            raise StoppedError
+            raise GivenUpError
         observe(points)
 
     try:
         return runner.measure(part, changed, observe_or_stop)
     except DriftlineError as exc:
         if stop():  # Ctrl-C reaches the scoring processes as well
-            raise StoppedError from exc
+            raise GivenUpError from exc
         raise
 
 

@@ -122,7 +122,7 @@ def test_its_saved_state_is_refused() -> None:
     engine = make_engine(make_river_detector(TREES, SMALL, RANKING))
     process(engine, [one_stream(VALUES)])
     other = make_engine(make_river_detector(TREES, SMALL, RANKING))
-    with pytest.raises(ValueError, match=f"found the detector {TREES}, expected one that keeps all state in rows"):
+    with pytest.raises(ValueError, match=f"found the detector {TREES}; expected one that keeps all state in rows"):
         other.load(engine.save(), engine.counts.to_dict())
 
 

@@ -11,9 +11,9 @@ from pipeline.windows import Aggregate, CountWindows, TimeWindows, WindowSpec, b
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"size": 0, "hop": 0}, "found a window of 0 points with hop 0, expected size >= hop >= 1"),
-        ({"size": 4, "hop": 5}, "found a window of 4 points with hop 5, expected size >= hop >= 1"),
-        ({"size": 4, "hop": 0}, "found a window of 4 points with hop 0, expected size >= hop >= 1"),
+        ({"size": 0, "hop": 0}, "found a window of 0 points with hop 0; expected size >= hop >= 1"),
+        ({"size": 4, "hop": 5}, "found a window of 4 points with hop 5; expected size >= hop >= 1"),
+        ({"size": 4, "hop": 0}, "found a window of 4 points with hop 0; expected size >= hop >= 1"),
     ],
 )
 def test_count_windows_out_of_range_say_what_was_found_and_expected(arguments: dict[str, int], message: str) -> None:
@@ -31,8 +31,8 @@ def test_count_windows_out_of_range_say_what_was_found_and_expected(arguments: d
         ({"size_us": 25, "hop_us": 10}, "expected a multiple of the hop"),
         ({"size_us": 10, "hop_us": 10, "allowed_lateness_us": -1}, "found an allowed lateness of -1 us"),
         ({"size_us": 10, "hop_us": 10, "allowed_lateness_us": 1271}, "expected a lateness of at most 127 hops"),
-        ({"size_us": 10, "hop_us": 10, "aggregate": "median"}, "found aggregate 'median', expected one of last, mean,"),
-        ({"size_us": 10, "hop_us": 10, "silence_panes": -1}, "found -1 silence panes, expected 0 or more"),
+        ({"size_us": 10, "hop_us": 10, "aggregate": "median"}, "found aggregate 'median'; expected one of last, mean,"),
+        ({"size_us": 10, "hop_us": 10, "silence_panes": -1}, "found -1 silence panes; expected 0 or more"),
     ],
 )
 def test_time_windows_out_of_range_say_what_was_found_and_expected(arguments: dict[str, int], message: str) -> None:

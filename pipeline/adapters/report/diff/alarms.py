@@ -17,7 +17,11 @@ class Alarm:
 
     @property
     def either(self) -> Episode:
-        """That of the first run, where it has it."""
+        """That of the first run, where it has it.
+
+        Raises:
+            ValueError: neither has it.
+        """
         episode = self.a or self.b
         if episode is None:
             raise ValueError("found an alarm of neither run; expected it of one at least")
