@@ -391,7 +391,17 @@ def test_durations_are_read_and_written(text: str, microseconds: int, shown: str
 
 @pytest.mark.parametrize(
     ("text", "size", "shown"),
-    [("1GiB", 2**30, "1GiB"), ("1.5kB", 1500, "1500B"), (4096, 4096, "4KiB"), ("0B", 0, "0B")],
+    [
+        ("1GiB", 2**30, "1GiB"),
+        ("1.5kB", 1500, "1500B"),
+        (4096, 4096, "4KiB"),
+        ("0B", 0, "0B"),
+        ("3kB", 3000, "3kB"),
+        ("7MB", 7_000_000, "7MB"),
+        ("2MiB", 2**21, "2MiB"),
+        ("5GB", 5 * 10**9, "5GB"),
+        ("2TiB", 2**41, "2TiB"),
+    ],
 )
 def test_sizes_are_read_and_written(text: object, size: int, shown: str) -> None:
     """A size is a number with a unit, or of bytes."""

@@ -78,6 +78,8 @@ def test_what_cannot_be_divided_is_refused() -> None:
         split_history([recording(200)], WARM_UP, 0.4, 7)
     with pytest.raises(ValueError, match="found one stream; expected two or more"):
         split_history([recording(1000)], WARM_UP, 0.4, 7, "streams")
+    with pytest.raises(ValueError, match="found too few records behind the warm-up to divide them by time"):
+        split_history([recording(1000, windows={"a": [(640, 999)]})], WARM_UP, 0.4, 7)
 
 
 def test_a_labelled_history_of_several_fields_keeps_its_own_beginning() -> None:
