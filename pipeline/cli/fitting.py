@@ -10,8 +10,8 @@ from pipeline.adapters.bundles import Bundle
 from pipeline.adapters.training_file import TrainingFile
 from pipeline.cli.feedback.places import read_named
 from pipeline.cli.passes import Pass
-from pipeline.cli.pretrain import train_on_screen
 from pipeline.cli.screen import Screen
+from pipeline.cli.training_screen import train_on_screen
 from pipeline.cli.trainings import HIDDEN, LAYERS, SCRATCH_RATE, TUNING_RATE, structure_of, told_of_network
 from pipeline.cli.wiring import window_spec
 from pipeline.config import Config

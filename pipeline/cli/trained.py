@@ -12,8 +12,8 @@ from pipeline.adapters.bundles import Bundle, Lineage, TrainingWindow, make_bund
 from pipeline.adapters.bundles.registry import Registry
 from pipeline.cli.models.options import act_of
 from pipeline.cli.passes import Pass
-from pipeline.cli.pretrain import learning_curve, tell_errors
 from pipeline.cli.screen import Screen
+from pipeline.cli.training_screen import learning_curve, tell_errors
 from pipeline.cli.version import driftline_version
 from pipeline.config import Config
 from pipeline.training.alarms import AlarmCounter, count_alarms

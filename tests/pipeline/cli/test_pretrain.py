@@ -7,7 +7,8 @@ from detectors.normalise import CONSTANTS
 from detectors.structure import PLAIN, Structure
 from pipeline.adapters.bundles import load_bundle, shipped_bundle_path
 from pipeline.cli import run
-from pipeline.cli.pretrain import command, learning_curve
+from pipeline.cli.pretrain import command
+from pipeline.cli.training_screen import learning_curve
 from pipeline.cli.trainings import HIDDEN, LAYERS
 from pipeline.cli.version import driftline_version
 from tests.pipeline.cli.samples import start, write_stream
