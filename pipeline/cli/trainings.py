@@ -3,12 +3,12 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from detectors.structure import ATTENTIONS, CELLS, CONVOLUTIONS, PLAIN, Structure
-from pipeline.cli.commands import Number, option
+from pipeline.cli.commands import F, Number, option, together
 
 if TYPE_CHECKING:
     from detectors.network import Network
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pipeline.adapters.training_file import TrainingFile
     from pipeline.cli.screen import Screen
 
-F = TypeVar("F")
 _POSITIVE = click.IntRange(min=1)
 RATE = Number(0, 1, min_open=True)
 """Of learning."""
@@ -59,13 +58,7 @@ def network_options(group: str, of_what: str = "") -> Callable[[F], F]:
                help=f"Hidden states that the forecasts look back on, {ATTENTIONS[0]} to {ATTENTIONS[-1]}{behind}.  "
                "[default: no attention]"),
     )  # fmt: skip
-
-    def decorate(command: F) -> F:
-        for add in reversed(options):
-            command = add(command)
-        return command
-
-    return decorate
+    return together(*options)
 
 
 def told_of_network(given: dict[str, Any]) -> list[str]:
@@ -124,13 +117,7 @@ def machine_options(group: str) -> Callable[[F], F]:
                "removed when the bundle is there.  [default: beside --out, with .resume behind its name]"),
         option("--fresh", group=group, is_flag=True, help="Begin anew, even if an interrupted training is kept."),
     )  # fmt: skip
-
-    def decorate(command: F) -> F:
-        for add in reversed(options):
-            command = add(command)
-        return command
-
-    return decorate
+    return together(*options)
 
 
 def settle_in(given: dict[str, Any]) -> "Ranks":

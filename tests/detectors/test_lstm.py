@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from detectors.lstm import SCORED_OUTPUTS, lstm_step, lstm_step_4, read_out
+from tests.detectors.written_out import sigmoid
 
 Floats = NDArray[np.float64]
 
@@ -14,15 +15,11 @@ def _weights(rng: np.random.Generator, inputs: int, hidden: int) -> tuple[Floats
     return rng.normal(size=(inputs + hidden, 4 * hidden)) / np.sqrt(hidden), rng.normal(size=4 * hidden)
 
 
-def _sigmoid(x: Floats) -> Floats:
-    return 1.0 / (1.0 + np.exp(-x))
-
-
 def _written_out(x: Floats, h: Floats, c: Floats, w: Floats, b: Floats) -> tuple[Floats, Floats]:
     """The gate equations, one by one, from the blocks of `w` for i, f, o and g."""
     i, f, o, g = np.split(np.concatenate([x, h]) @ w + b, 4)
-    cell = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
-    return _sigmoid(o) * np.tanh(cell), cell
+    cell = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(cell), cell
 
 
 @pytest.mark.parametrize("hidden", [1, 6, 8])

@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
+from pipeline.config import Config, Given, load_config
 from tests.processes import owned
 
 ROOT = Path(__file__).parents[3]
@@ -42,3 +45,17 @@ def start(*arguments: str | Path, **environ: str) -> subprocess.Popen[str]:
             env=os.environ | {"PYTHONPATH": str(ROOT)} | environ,
         )
     )
+
+
+def configured(**given: object) -> Config:
+    """A configuration of keys whose dots are written as double underscores."""
+    options = {name.replace("__", "."): Given(name, value) for name, value in given.items()}
+    return load_config(None, options, environ={}).config
+
+
+def until(fulfilled: Callable[[], object]) -> None:
+    """Wait for what another thread brings about; fails after a minute."""
+    deadline = time.monotonic() + 60
+    while not fulfilled():
+        assert time.monotonic() < deadline, "found it not fulfilled for a minute"
+        time.sleep(0.005)

@@ -1,7 +1,7 @@
 """The champion of a registry, as the service takes it over and leaves it."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,14 +13,8 @@ from pipeline.adapters.bundles.registry import Registry
 from pipeline.cli.champion import ChampionWatch
 from pipeline.errors import BundleError
 from tests.pipeline.adapters.bundles.bench import act, damage, example, fill
+from tests.pipeline.cli.samples import until
 from tests.pipeline.service.fakes import Notes
-
-
-def _until(fulfilled: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not fulfilled():
-        assert time.monotonic() < deadline, "found it not fulfilled for a minute"
-        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -53,15 +47,15 @@ def test_a_newer_champion_is_taken_once(url: str) -> None:
         time.sleep(0.05)
         assert watch.newer() is None
         registry.promote(second, act())
-        _until(lambda: "champion_found" in notes.names())
+        until(lambda: "champion_found" in notes.names())
         taken = watch.newer()
         assert taken is not None
         assert taken.manifest.id == second
         assert watch.newer() is None
         registry.promote(first, act())
-        _until(lambda: notes.names().count("champion_found") == 2)
+        until(lambda: notes.names().count("champion_found") == 2)
         registry.promote(third, act())
-        _until(lambda: notes.names().count("champion_found") == 3)
+        until(lambda: notes.names().count("champion_found") == 3)
         taken = watch.newer()
         assert taken is not None
         assert taken.manifest.id == third
@@ -74,12 +68,12 @@ def test_what_is_of_no_use_is_told_once_and_the_next_is_taken(url: str) -> None:
     registry.promote(first, act())
     with _watching(url, notes, refused=second) as watch:
         registry.promote(second, act())
-        _until(lambda: "champion_refused" in notes.names())
+        until(lambda: "champion_refused" in notes.names())
         time.sleep(0.05)
         assert notes.names().count("champion_refused") == 1
         assert watch.newer() is None
         registry.promote(third, act())
-        _until(lambda: "champion_found" in notes.names())
+        until(lambda: "champion_found" in notes.names())
         assert watch.newer() is not None
 
 
@@ -93,13 +87,13 @@ def test_a_registry_in_trouble_is_told_once_until_it_is_well_again(url: str) -> 
         kept = Path(url.removeprefix("file://")) / "history" / f"{event.sequence:010d}.json"
         content = kept.read_bytes()
         damage(url, f"history/{event.sequence:010d}.json", lambda raw: raw[:-5])
-        _until(lambda: "registry_trouble" in notes.names())
+        until(lambda: "registry_trouble" in notes.names())
         time.sleep(0.05)
         assert notes.names().count("registry_trouble") == 1
         assert watch.newer() is None
         kept.write_bytes(content)
         Registry(url).promote(second, act())
-        _until(lambda: "champion_found" in notes.names())
+        until(lambda: "champion_found" in notes.names())
 
 
 def test_leaving_rolls_back_and_holds_promotion(url: str) -> None:
@@ -110,8 +104,8 @@ def test_leaving_rolls_back_and_holds_promotion(url: str) -> None:
     registry.promote(second, act())
     with _watching(url, notes) as watch:
         watch.leave(second[:16], "found it worse")
-        _until(lambda: "rolled_back" in notes.names())
-        _until(lambda: "champion_found" in notes.names())
+        until(lambda: "rolled_back" in notes.names())
+        until(lambda: "champion_found" in notes.names())
         taken = watch.newer()
         assert taken is not None
         assert taken.manifest.id == first
@@ -129,7 +123,7 @@ def test_what_a_roll_back_was_good_for_is_told(url: str) -> None:
     registry.promote(second, act())
     with _watching(url, notes) as watch:
         watch.leave(second[:16], "found it worse")
-        _until(lambda: "rolled_back" in notes.names())
+        until(lambda: "rolled_back" in notes.names())
         watch.learned(second[:16], "the streams have changed")
     (told,) = [fields for name, fields in notes.events if name == "rollback_explained"]
     assert told == {

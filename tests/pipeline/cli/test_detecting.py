@@ -10,9 +10,8 @@ from pipeline.cli import run
 from pipeline.cli.detecting import choose_detector, require_lstm
 from pipeline.config import DEFAULT_RISK, Config
 from pipeline.errors import ConfigError
-from tests.pipeline.cli.samples import write_stream
+from tests.pipeline.cli.samples import configured, write_stream
 from tests.pipeline.cli.test_replay import OUTPUTS, replay, same_outputs, start_slowly, stream, summary_in
-from tests.pipeline.cli.test_wiring import configured
 
 __all__ = ["stream"]  # a fixture
 

@@ -10,7 +10,7 @@ from pipeline.config import Config
 from pipeline.errors import BundleError, RegistryError
 from tests.pipeline.adapters.bundles.bench import act
 from tests.pipeline.cli.bundles import variant
-from tests.pipeline.cli.test_wiring import configured
+from tests.pipeline.cli.samples import configured
 
 
 def test_bundles_are_named_by_folder_champion_or_id(tmp_path: Path) -> None:

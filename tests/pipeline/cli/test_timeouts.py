@@ -1,14 +1,9 @@
 import pytest
 
 from pipeline.cli.timeouts import against_broker, among_themselves, require_sound
-from pipeline.config import Config, Given, load_config
+from pipeline.config import Config
 from pipeline.errors import ConfigError
-
-
-def configured(**given: str) -> Config:
-    """A configuration of keys whose dots are written as double underscores."""
-    options = {name.replace("__", "."): Given(name, value) for name, value in given.items()}
-    return load_config(None, options, environ={}).config
+from tests.pipeline.cli.samples import configured
 
 
 def test_the_defaults_go_together() -> None:

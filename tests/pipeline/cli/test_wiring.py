@@ -10,12 +10,7 @@ from pipeline.cli.wiring import engine_maker, make_detector, window_spec
 from pipeline.config import Config, Given, load_config
 from pipeline.errors import BundleError, ConfigError
 from pipeline.windows import CountWindows, TimeWindows
-
-
-def configured(**given: object) -> Config:
-    """A configuration of keys whose dots are written as double underscores."""
-    options = {name.replace("__", "."): Given(name, value) for name, value in given.items()}
-    return load_config(None, options, environ={}).config
+from tests.pipeline.cli.samples import configured
 
 
 def shipped(**changes: object) -> Bundle:

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.adapters.report import write_report
-from tests.browser import Browser, browser
-from tests.capabilities import find_chromium
+from tests.browser import Browser
 from tests.pipeline.adapters.report.samples import START_US, STEP_US, Fault, SampleLane, fleet, iso, write_replay
 
 pytestmark = pytest.mark.browser
@@ -31,15 +30,6 @@ _PIXELS = """(() => {
   }
   return found;
 })()"""
-
-
-@pytest.fixture(scope="module")
-def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """One browser for all tests of this file."""
-    path = find_chromium()
-    assert path is not None
-    with browser(path, tmp_path_factory.mktemp("profile")) as running:
-        yield running
 
 
 @pytest.fixture

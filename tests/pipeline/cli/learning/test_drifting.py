@@ -1,7 +1,6 @@
 """Drift, from residuals to signals in the registry."""
 
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,17 +14,11 @@ from pipeline.learning.records import Signal
 from pipeline.records import Place
 from pipeline.residuals import Residuals, measure_residuals
 from tests.pipeline.adapters.bundles.bench import NOON
+from tests.pipeline.cli.samples import until
 from tests.pipeline.service.fakes import Notes
 
 FIRST, SECOND = Place("in", 0), Place("in", 1)
 RULE = DriftRule()
-
-
-def _until(fulfilled: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not fulfilled():
-        assert time.monotonic() < deadline, "found it not fulfilled for a minute"
-        time.sleep(0.005)
 
 
 def _signal(name: str) -> Signal:
@@ -80,11 +73,11 @@ def test_a_signal_is_kept_once_the_registry_is_back(tmp_path: Path) -> None:
     signals.tell(_signal("a"))
     signals.tell(_signal("b"))
     assert time.monotonic() - began < 10
-    _until(lambda: "registry_trouble" in notes.names())
+    until(lambda: "registry_trouble" in notes.names())
     time.sleep(0.1)
     assert notes.names().count("registry_trouble") == 1
     folder.unlink()
-    _until(lambda: len(TrainingLog(str(folder)).signals()) == 2)
+    until(lambda: len(TrainingLog(str(folder)).signals()) == 2)
     signals.close()
     assert "drift_untold" not in notes.names()
 
@@ -96,11 +89,11 @@ def test_what_cannot_be_kept_at_the_end_is_told(tmp_path: Path) -> None:
     signals = Signals(TrainingLog(str(folder)), notes, interval_s=120.0)
     signals.start()
     signals.tell(_signal("a"))
-    _until(lambda: "registry_trouble" in notes.names())
+    until(lambda: "registry_trouble" in notes.names())
     began = time.monotonic()
     signals.close()
     assert time.monotonic() - began < 60
-    _until(lambda: "drift_untold" in notes.names())
+    until(lambda: "drift_untold" in notes.names())
 
 
 def test_a_block_is_a_part_of_the_least_interval() -> None:

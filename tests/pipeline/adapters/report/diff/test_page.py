@@ -8,8 +8,7 @@ import pytest
 
 from pipeline.adapters.report.diff import compare, open_run, write_diff
 from pipeline.adapters.report.diff.page import render_diff
-from tests.browser import Browser, browser
-from tests.capabilities import find_chromium
+from tests.browser import Browser
 from tests.pipeline.adapters.report.samples import Fault, SampleLane, fleet, write_replay
 
 _A = [
@@ -29,15 +28,6 @@ def _write(folder: Path, a: list[SampleLane], b: list[SampleLane]) -> Path:
     path = folder / "diff.html"
     write_diff(compare(*runs), path)
     return path
-
-
-@pytest.fixture(scope="module")
-def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """One browser for all tests of this file."""
-    path = find_chromium()
-    assert path is not None
-    with browser(path, tmp_path_factory.mktemp("profile")) as running:
-        yield running
 
 
 @pytest.fixture
