@@ -45,6 +45,15 @@ def test_edges_of_a_window_lie_within() -> None:
         assert outcome.false_alarms == int(not detected)
 
 
+def test_a_window_counts_as_far_as_the_lane_goes() -> None:
+    """One that reaches over the lane's beginning or end can be found within it; one wholly outside is no miss."""
+    outcome = judge(
+        LaneAlerts("a", 1_000, 2_000, np.array([1_050, 1_950]), [(0, 1_100), (1_900, 9_000), (2_001, 3_000)])
+    )
+    assert outcome.is_detected.tolist() == [True, True]
+    assert outcome.false_alarms == 0
+
+
 def test_lanes_together() -> None:
     """Delays are pooled over lanes, and false alarms are spread over the days of all lanes, unlabelled ones too."""
     lanes = [

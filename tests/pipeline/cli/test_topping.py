@@ -66,6 +66,8 @@ def test_top_has_room_in_any_terminal(width: int, why: bool) -> None:
     assert max(map(len, lines)) <= width
     paces = [line for line in lines if re.search(r" in \d s$", line.rstrip())]
     assert [line.split()[0] for line in paces] == ["Records/s", "Behind"]
+    bars = re.findall(r"[▁-█]+", paces[0])
+    assert max(bars[0]) == "█"
     (header,) = [line.rstrip() for line in lines if line.startswith("severity")]
     assert header.endswith("reason") == why
     assert not any("worker" in line for line in lines)
