@@ -14,8 +14,19 @@ from pipeline.gate.describing import Subject, describe
 from pipeline.gate.tally import PROBABILITY_BINS, WORST_LOSS, Tally
 from pipeline.gate.trial import Trial
 from pipeline.records import JOINT, Batch, Disposition
+from pipeline.silence import SilenceRule
 from pipeline.windows import CountWindows, TimeWindows
-from tests.fakes import INTERVAL_US, make_detector, make_engine, make_network, one_stream, process, seasonal
+from tests.fakes import (
+    INTERVAL_US,
+    START_US,
+    make_batch,
+    make_detector,
+    make_engine,
+    make_network,
+    one_stream,
+    process,
+    seasonal,
+)
 from tests.pipeline.gate.samples import extent_of, streams, trial_of
 
 HISTORY = streams()
@@ -131,6 +142,26 @@ def test_labels_tell_found_from_false() -> None:
     assert labelled.detection(0).windows == labelled.detection(0).detected == 1
     assert 1 <= plain.false_alarms[0] - labelled.false_alarms[0] <= 2
     assert plain.false_alarms[0] == plain.alarms[0].sum()
+
+
+def test_silences_and_ends_of_episodes_are_no_alarms() -> None:
+    """Episodes of points that open are alarms; they, and what worsens them, can find an anomaly; nothing else can."""
+    rng, rounds, keys = np.random.default_rng(7), 600, ("a", "b", "c")
+    values = np.stack([seasonal(rng, rounds) for _ in keys], axis=1)
+    values[450:453, 0] += 40.0
+    rows = [(n, k) for n in range(rounds) for k in range(len(keys)) if k != 2 or n < 480]
+    times = np.array([START_US + n * INTERVAL_US for n, _ in rows])
+    history = make_batch([keys[k] for _, k in rows], times, np.array([[values[row]] for row in rows]))
+    detector, config = make_detector(warm_up=50), EngineConfig(silence=SilenceRule(20.0, 60))
+    spans = {key: [(START_US + 450 * INTERVAL_US, START_US + 460 * INTERVAL_US)] for key in keys}
+    tally = trial_of([history], OTHER, detector, config=config, spans=spans).tally
+    outcome = process(make_engine(detector, config, fields=("field-0",)), [history])[0]
+    events = [one for one in outcome.anomalies if one.position > len(history) - tally.points.sum()]
+    assert {"opened", "closed"} <= {one.event for one in events}
+    assert any(one.kind == "silence" for one in events)
+    told = [one for one in events if one.kind != "silence" and one.event != "closed"]
+    assert tally.alarms[0].sum() == sum(one.event == "opened" for one in told)
+    assert tally.detection(0).alerts == len(told)
 
 
 def test_a_network_that_gives_no_number_is_not_left_out() -> None:
