@@ -59,7 +59,7 @@ DRIFTING_ARGS ?=
 broker: $(RUNTIME) ## run an Apache Kafka broker on loopback until Ctrl-C (BROKER_PORT=9092)
 	@$(BIN)/python -m tests.kafka_broker --port $(BROKER_PORT)
 
-chaos: $(RUNTIME) $(PACKAGE) $(TOOLS) ## kill members of the service at random and in swaps, and compare what is seen (KILLS=20 SEED=1)
+chaos: $(RUNTIME) $(PACKAGE) $(TOOLS) kafka prometheus ## kill members of the service at random and in swaps, and compare what is seen (KILLS=20 SEED=1)
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED)
 
 drifting: $(RUNTIME) $(PACKAGE) $(TOOLS) $(TORCH) kafka ## serve a fleet that changes for good, and see it learned (DRIFTING_ARGS="--keys 80 --rise 4")
@@ -112,7 +112,8 @@ kafka: $(RUNTIME)
 	@$(BIN)/python -m tests.kafka_broker --fetch || echo "The tests that need a broker will be skipped."
 
 prometheus: $(RUNTIME)
-	@$(BIN)/python -m tests.capabilities prometheus || sh scripts/fetch-prometheus.sh
+	@$(BIN)/python -m tests.capabilities prometheus || sh scripts/fetch-prometheus.sh prometheus
+	@$(BIN)/python -m tests.capabilities alertmanager || sh scripts/fetch-prometheus.sh prometheus-alertmanager
 
 dashboards: $(RUNTIME) $(PACKAGE) $(TOOLS) ## write the dashboards of deploy/grafana and the tables of docs/metrics.md anew
 	@$(BIN)/python -m deploy.dashboards

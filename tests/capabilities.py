@@ -9,6 +9,7 @@ DRIFTLINE_REQUIRE (names, separated by commas) lists it.
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,8 @@ _CHROMIUM_NAMES = (
     "google-chrome-stable",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
+_ALSO_CALLED = {"alertmanager": ("prometheus-alertmanager",)}
+"""Programs that distributions call otherwise."""
 
 
 def find_chromium() -> str | None:
@@ -30,17 +33,34 @@ def find_chromium() -> str | None:
 
 
 def find_prometheus(program: str) -> str | None:
-    """Path of `prometheus` or `promtool`: in the folder DRIFTLINE_PROMETHEUS, on PATH, or where make puts it."""
-    if named := os.environ.get("DRIFTLINE_PROMETHEUS"):
-        return shutil.which(program, path=named)
+    """Path of a program of Prometheus: in the folder DRIFTLINE_PROMETHEUS, on PATH, or where make puts it.
+
+    Args:
+        program: `prometheus`, `promtool`, `alertmanager` or `amtool`.
+    """
+    named = os.environ.get("DRIFTLINE_PROMETHEUS")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return shutil.which(program) or shutil.which(program, path=cache / "driftline" / "prometheus")
+    folders = [named] if named else [None, cache / "driftline" / "prometheus"]
+    paths = (shutil.which(name, path=one) for one in folders for name in (program, *_ALSO_CALLED.get(program, ())))
+    return next(filter(None, paths), None)
+
+
+def _lacking_programs(*programs: str, package: str) -> str:
+    missing = [program for program in programs if find_prometheus(program) is None]
+    where = f"expected them on PATH, or in the folder DRIFTLINE_PROMETHEUS (Debian: apt-get install {package})"
+    return f"found no {' and no '.join(missing)}; {where}" if missing else ""
 
 
 def _lacking_prometheus() -> str:
-    missing = [program for program in ("prometheus", "promtool") if find_prometheus(program) is None]
-    where = "expected them on PATH, or in the folder DRIFTLINE_PROMETHEUS (Debian: apt-get install prometheus)"
-    return f"found no {' and no '.join(missing)}; {where}" if missing else ""
+    return _lacking_programs("prometheus", "promtool", package="prometheus")
+
+
+def _lacking_alertmanager() -> str:
+    if told := _lacking_programs("alertmanager", "amtool", package="prometheus-alertmanager"):
+        return told
+    program = find_prometheus("alertmanager") or ""
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    return f"found {program}, which does not start; it told: {done.stderr.strip()}" if done.returncode else ""
 
 
 def _lacking_browser() -> str:
@@ -78,6 +98,7 @@ def _lacking_s3() -> str:
 
 
 LACKING: dict[str, Callable[[], str]] = {
+    "alertmanager": _lacking_alertmanager,
     "browser": _lacking_browser,
     "cuda": lacking_cuda,
     "image": _lacking_image,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.capabilities import find_chromium, required
+from tests.capabilities import LACKING, find_chromium, required
 
 pytest_plugins = ["pytester"]
 
@@ -65,5 +65,14 @@ def test_named_browser_is_not_replaced_by_another() -> None:
 def test_unknown_requirement_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A misspelt DRIFTLINE_REQUIRE requires nothing, so it is an error."""
     monkeypatch.setenv("DRIFTLINE_REQUIRE", "browser, chromuim")
-    with pytest.raises(ValueError, match="found chromuim; expected names out of browser"):
+    with pytest.raises(ValueError, match="found chromuim; expected names out of alertmanager, browser"):
         required()
+
+
+def test_an_alertmanager_that_does_not_start_is_lacking(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """That it is there is not enough; what it says of itself is the reason."""
+    for name in ("prometheus-alertmanager", "amtool"):
+        (tmp_path / name).write_text("#!/bin/sh\necho no templates >&2\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("DRIFTLINE_PROMETHEUS", str(tmp_path))
+    assert LACKING["alertmanager"]().endswith("which does not start; it told: no templates")

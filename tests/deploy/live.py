@@ -5,7 +5,7 @@ import subprocess
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,44 +19,27 @@ _VARIABLES = {"$__rate_interval": "1m", "$__interval": "5s", "$job": ".*", "$top
 _START_S = 120.0
 
 
-class Prometheus:
-    """A process that scrapes a target of each job, and evaluates the rules.
+class Server:
+    """A program of Prometheus that runs and is ready.
 
     Args:
-        targets: job to host:port.
-        scrape, evaluate: how often, as Prometheus writes durations.
+        arguments: of its own, beside its configuration and where it listens.
+        directory: for its configuration, data and log; made.
+        config: what it reads.
 
     Attributes:
-        at: time that queries are about, in seconds since 1970-01-01 UTC; None for now. On a busy machine a scrape may
-            fail, and then nothing is there until the next one.
+        address: host:port where it listens.
     """
 
-    at: float | None = None
-
-    def __init__(
-        self, program: str, directory: Path, targets: Mapping[str, str], *, scrape: str = "1s", evaluate: str = "1s"
-    ) -> None:
+    def __init__(self, program: str, arguments: Sequence[str], directory: Path, config: Mapping[str, Any]) -> None:
         directory.mkdir()
-        config = directory / "prometheus.yml"
-        jobs = [{"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()]
-        config.write_text(
-            f"""
-global: {{scrape_interval: {scrape}, evaluation_interval: {evaluate}}}
-rule_files: ["{RULES}"]
-scrape_configs: {json.dumps(jobs)}
-"""
-        )
-        self._url = f"http://127.0.0.1:{free_port()}"
+        (directory / "config.yml").write_text(json.dumps(config))  # which is YAML, too
+        self.address = f"127.0.0.1:{free_port()}"
+        self._url = f"http://{self.address}"
         self._log = directory / "log"
+        given = [f"--config.file={directory / 'config.yml'}", f"--web.listen-address={self.address}", *arguments]
         with self._log.open("wb") as stream:
-            command = [
-                program,
-                f"--config.file={config}",
-                f"--storage.tsdb.path={directory / 'data'}",
-                f"--web.listen-address={self._url.removeprefix('http://')}",
-                "--enable-feature=exemplar-storage",
-            ]
-            self._process = owned(subprocess.Popen(command, stdout=stream, stderr=stream))
+            self._process = owned(subprocess.Popen([program, *given], stdout=stream, stderr=stream))
         deadline = time.monotonic() + _START_S
         while not self._is_ready():
             assert time.monotonic() < deadline, self._log.read_text()[-2000:]
@@ -74,6 +57,37 @@ scrape_configs: {json.dumps(jobs)}
         """End it."""
         self._process.terminate()
         self._process.wait(60)
+
+
+def scraping(targets: Mapping[str, Sequence[str]], *, every: str = "1s") -> dict[str, Any]:
+    """A configuration that scrapes targets of each job, and evaluates the rules.
+
+    Args:
+        targets: job to those of its targets, host:port.
+        every: how often it does both, as Prometheus writes durations.
+    """
+    return {
+        "global": {"scrape_interval": every, "evaluation_interval": every},
+        "rule_files": [str(RULES)],
+        "scrape_configs": [
+            {"job_name": job, "static_configs": [{"targets": list(ours)}]} for job, ours in targets.items()
+        ],
+    }
+
+
+class Prometheus(Server):
+    """One that runs; see `Server`, and `scraping` for a configuration.
+
+    Attributes:
+        at: time that queries are about, in seconds since 1970-01-01 UTC; None for now. On a busy machine a scrape may
+            fail, and then nothing is there until the next one.
+    """
+
+    at: float | None = None
+
+    def __init__(self, program: str, directory: Path, config: Mapping[str, Any]) -> None:
+        data = f"--storage.tsdb.path={directory / 'data'}"
+        super().__init__(program, [data, "--enable-feature=exemplar-storage"], directory, config)
 
     def get(self, path: str, **given: str) -> Any:
         """What its HTTP API answers."""

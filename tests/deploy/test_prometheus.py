@@ -15,7 +15,7 @@ import pytest
 from pipeline.catalogue.learning import DRIFT_RATIO, TRAINER_METRICS
 from tests.capabilities import find_prometheus
 from tests.chaos.service import Names, Serving, write_config
-from tests.deploy.live import JOB, Prometheus
+from tests.deploy.live import JOB, Prometheus, scraping
 from tests.deploy.queries import alerts, of_dashboards, of_rules, of_runbooks, rules, selectors
 from tests.kafka_broker import create_topic, read_committed, send
 
@@ -80,7 +80,7 @@ def run(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
     started: Prometheus | None = None
     try:
         service.wait_until_ready(400)  # on a machine that has not compiled the kernels yet
-        started = Prometheus(program, folder / "prometheus", {JOB: f"127.0.0.1:{service.port()}"})
+        started = Prometheus(program, folder / "prometheus", scraping({JOB: [f"127.0.0.1:{service.port()}"]}))
         start_s = time.time() - POINTS
         seen = started
 

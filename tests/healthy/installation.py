@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.capabilities import find_prometheus
 from tests.chaos.service import driftline
-from tests.deploy.live import Prometheus
+from tests.deploy.live import Prometheus, scraping
 from tests.deploy.reading import DEPLOY, ROOT, read_yaml
 from tests.kafka_broker import Broker, create_topic, free_port
 from tests.processes import owned
@@ -142,9 +142,8 @@ class Installation:
             self.status = service.stop()
 
         self._running.append(stop_service)
-        self.prometheus = Prometheus(
-            program, directory / "prometheus", addresses, scrape=f"{SCRAPE_S}s", evaluate=f"{SCRAPE_S}s"
-        )
+        config = scraping({job: [one] for job, one in addresses.items()}, every=f"{SCRAPE_S}s")
+        self.prometheus = Prometheus(program, directory / "prometheus", config)
         self._running.append(self.prometheus.stop)
         self.traffic = Traffic(broker.bootstrap, environ, directory / "traffic.log")
         self._running.append(self.traffic.stop)
