@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +11,47 @@ from kafka import KafkaConsumer, TopicPartition
 
 from pipeline.config import load_config
 from pipeline.records import Place
-from tests.chaos.disturbing import PARTITIONS, Campaign, Crowd, disturb, require_running, wait_until_settled
+from tests.chaos.disturbing import MEMBERS, PARTITIONS, Campaign, Crowd, disturb, require_running, wait_until_settled
 from tests.chaos.oracle import OUTPUTS, Account, Oracle, Seen, Told, swaps_told
 from tests.chaos.promoting import Champions
 from tests.chaos.records import make_records
 from tests.chaos.scraping import Looks, Scraper, compare_counts
 from tests.chaos.service import Names, Samples, Serving, write_config
 from tests.chaos.state import state_hash
-from tests.kafka_broker import Broker, create_topic, read_committed, read_to_end, send
+from tests.chaos.stored import Archive, compare_stored
+from tests.kafka_broker import Broker, create_topic, free_port, read_committed, read_to_end, send
 
 _FIRST_SHARE = 0.25
 _DRAIN_S = 600.0
 
 
-def run_campaign(campaign: Campaign, directory: Path, *, tell: Callable[[str], None]) -> list[str]:
-    """What differs between the oracle and the run; nothing, if all is well."""
+def run_campaign(
+    campaign: Campaign, directory: Path, *, tell: Callable[[str], None], prometheus: str | None = None
+) -> list[str]:
+    """What differs between the oracle and the run; nothing, if all is well.
+
+    Args:
+        prometheus: the program, to be asked as well.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    with Broker(directory / "broker") as broker:
-        return _run(campaign, broker, directory, tell)
+    addresses = [f"127.0.0.1:{free_port()}" for _ in range(MEMBERS)]
+    with ExitStack() as stack:
+        broker = stack.enter_context(Broker(directory / "broker"))
+        archive = None
+        if prometheus is not None:
+            archive = Archive(prometheus, directory / "prometheus", addresses)
+            stack.callback(archive.stop)
+        return _run(campaign, broker, directory, addresses, archive, tell)
 
 
-def _run(campaign: Campaign, broker: Broker, directory: Path, tell: Callable[[str], None]) -> list[str]:
+def _run(
+    campaign: Campaign,
+    broker: Broker,
+    directory: Path,
+    addresses: list[str],
+    archive: Archive | None,
+    tell: Callable[[str], None],
+) -> list[str]:
     dice = random.Random(campaign.seed)  # noqa: S311  a campaign that can be repeated
     names = Names.of("disturbed", "input")
     create_topic(broker.bootstrap, names.input, PARTITIONS)
@@ -38,35 +59,48 @@ def _run(campaign: Campaign, broker: Broker, directory: Path, tell: Callable[[st
     first = int(len(records) * _FIRST_SHARE)
     send(broker.bootstrap, names.input, records[:first])
     champions = Champions(directory / "models", dice, structures=campaign.structures)
-    config = write_config(
-        directory / "disturbed.toml", broker.bootstrap, names, detector={"bundle": "champion"},
-        models={"registry": str(champions.url), "check_interval": "100ms", "rollback": False},
-        log={"repeat_interval": "0s"},
-    )  # fmt: skip
-    crowd = Crowd(config, directory, Scraper())
+    configs = {
+        address: write_config(
+            directory / f"disturbed-{n}.toml", broker.bootstrap, names, detector={"bundle": "champion"},
+            models={"registry": str(champions.url), "check_interval": "100ms", "rollback": False},
+            log={"repeat_interval": "0s"}, http={"port": int(address.rpartition(":")[2])},
+        )
+        for n, address in enumerate(addresses, 1)
+    }  # fmt: skip
+    crowd = Crowd(configs, directory, Scraper(), archive)
     began = time.monotonic()
     disturb(campaign, broker, crowd, champions, names.input, records[first:], dice, tell)
     _drain(broker, names, crowd.members)
     wait_until_settled(crowd, champions)
     _require_accounts(crowd.members, len(records))
     looks = crowd.scraper.close()
+    stored = None if archive is None else archive.read(len(records))
     for member in crowd.members:
         if (status := member.stop()) != 0:
             raise AssertionError(f"found exit status {status}: {member.told[-2000:]}")
     tell(f"disturbed run: {time.monotonic() - began:.0f} s")
     began = time.monotonic()
-    oracle = Oracle(load_config(config, {}, environ={}).config, champions.bundles, names.input, directory)
+    oracle = Oracle(
+        load_config(next(iter(configs.values())), {}, environ={}).config, champions.bundles, names.input, directory
+    )
     told = swaps_told(crowd.logs, names.input)
-    accounts, ends = _judge(oracle, broker, names, told, looks, tell)
+    seen = looks if stored is None else [*looks, *stored.looks]
+    accounts, ends = _judge(oracle, broker, names, told, seen, tell)
     tell(f"oracle: {time.monotonic() - began:.0f} s")
     differences = [one.difference for one in accounts.values() if one.difference]
     if differences:  # counts up to an offset behind that are not known
         return differences
     came = sum(len(one.swaps) for one in accounts.values())
     tell(f"swaps of partitions: {came} came about, {sum(map(len, told.values())) - came} were told and cut off")
-    differences, seen = compare_counts(looks, {n: one.tallies for n, one in accounts.items()}, ends)
-    tell(seen)
-    return differences
+    tallies = {n: one.tallies for n, one in accounts.items()}
+    differences, summary = compare_counts(looks, tallies, ends)
+    tell(summary)
+    if stored is None:
+        return differences
+    others, summaries = compare_stored(stored, tallies, ends)
+    for summary in summaries:
+        tell(summary)
+    return differences + others
 
 
 def _judge(

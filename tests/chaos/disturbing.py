@@ -4,7 +4,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from tests.chaos.promoting import Champions
 from tests.chaos.scraping import Scraper
 from tests.chaos.service import Serving
+from tests.chaos.stored import Archive
 from tests.kafka_broker import Broker, send
 
 MEMBERS = 3
@@ -50,35 +51,40 @@ class Crowd:
     """The members of a group.
 
     Attributes:
-        config: of all of them.
+        configs: by address; a member that takes the place of another has its address.
         directory: for their logs.
+        archive: is told of each, where there is one.
         members: that run now, or are to.
         started: that ever were.
     """
 
-    config: Path
+    configs: Mapping[str, Path]
     directory: Path
     scraper: Scraper
+    archive: Archive | None = None
     members: list[Serving] = field(default_factory=list)
     started: list[Serving] = field(default_factory=list)
     _frozen: list[tuple[float, Serving]] = field(default_factory=list)
 
-    def start(self) -> Serving:
-        """One more."""
-        member = Serving(self.config, self.directory / f"member-{len(self.started) + 1}.log")
+    def start(self, at: int) -> Serving:
+        """One more, at an address where there is none."""
+        address, config = list(self.configs.items())[at]
+        member = Serving(config, self.directory / f"member-{len(self.started) + 1}.log")
         self.started.append(member)
         self.scraper.watch(member)
+        if self.archive is not None:
+            self.archive.watch(member, address)
         return member
 
     def kill(self, at: int) -> None:
         """One, and start another in its place."""
         self.members[at].kill()
-        self.members[at] = self.start()
+        self.members[at] = self.start(at)
 
     def tell_to_leave(self, at: int) -> None:
         """One, and start another in its place."""
         self.members[at].stop()
-        self.members[at] = self.start()
+        self.members[at] = self.start(at)
 
     def freeze(self, at: int) -> None:
         """One, until the group has given it up."""
@@ -91,7 +97,9 @@ class Crowd:
         Raises:
             AssertionError: another one has ended by itself.
         """
-        self.members = [self.start() if _had_no_broker(member) else member for member in self.members]
+        for at, member in enumerate(self.members):
+            if _had_no_broker(member):
+                self.members[at] = self.start(at)
         require_running(self.members)
         for until, member in self._frozen:
             if until <= time.monotonic():
@@ -127,7 +135,7 @@ def disturb(
     tell: Callable[[str], None],
 ) -> None:
     """Kill, freeze, stop and start members at random while the rest of the records comes in."""
-    crowd.members = [crowd.start() for _ in range(MEMBERS)]
+    crowd.members = [crowd.start(at) for at in range(len(crowd.configs))]
     part = -(-len(rest) // (campaign.kills + 1))
     broker_dies_at = campaign.kills // 2
     freeze_at = set(dice.sample(range(campaign.kills), min(campaign.freezes, campaign.kills)))

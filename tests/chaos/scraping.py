@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from tests.chaos.oracle import Tally
 from tests.chaos.service import Samples, Serving
 
 INTERVAL_S = 0.25
-_METRICS = {
+METRICS = {
     "records_consumed": "", "records": "disposition", "points": "disposition", "problems": "reason", "gaps": "",
     "anomalies": "severity", "episode_events": "event", "alarms_opened": "", "dead_letters": "reason",
 }  # fmt: skip
@@ -64,7 +65,7 @@ class Looks:
         self.number += 1
         offsets = {int(dict(labels)["partition"]): int(value) for labels, value in _of(samples, "committed_offset")}
         counted: Tally = Counter()
-        for metric, label in _METRICS.items():
+        for metric, label in METRICS.items():
             for labels, value in _of(samples, f"{metric}_total"):
                 counted[metric, dict(labels).get(label, "")] += int(value)
         ((_, commits),) = _of(samples, "commits_total")
@@ -146,11 +147,17 @@ def _look(member: Serving, looks: Looks, lock: threading.Lock) -> None:
 
 def _taken_up(log: str) -> dict[int, int]:
     """Offset from which on a process last had output for each partition, by what it tells."""
-    found = {}
+    return {partition: committed for _, partition, committed in takings_up(log)}
+
+
+def takings_up(log: str) -> list[tuple[float, int, int]]:
+    """(seconds since 1970, partition, offset from which on it had output) whenever a process took up a partition."""
+    found = []
     for line in log.splitlines():
         if '"restored"' in line and line.endswith("}"):
             event = json.loads(line)
-            found[int(event["place"].rpartition("/")[2])] = int(event["committed"])
+            time_s = datetime.fromisoformat(event["timestamp"]).timestamp()
+            found.append((time_s, int(event["place"].rpartition("/")[2]), int(event["committed"])))
     return found
 
 

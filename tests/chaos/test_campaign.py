@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.capabilities import find_prometheus
 from tests.chaos.campaign import run_campaign
 from tests.chaos.disturbing import Campaign
 
@@ -9,10 +10,12 @@ from tests.chaos.disturbing import Campaign
 @pytest.mark.kafka
 @pytest.mark.slow
 def test_crashes_freezes_joins_leaves_swaps_and_a_broker_restart_change_nothing(tmp_path: Path) -> None:
-    """Kafka's own reader sees the oracle's bytes in order, the state is the oracle's, and so are the counts."""
+    """Kafka's own reader sees the oracle's bytes in order, and state and counts, Prometheus' too, are the oracle's."""
     told: list[str] = []
     campaign = Campaign(records=12_000, keys=40, kills=4, freezes=1, swaps=2, seed=1)
-    assert run_campaign(campaign, tmp_path, tell=told.append) == []
+    prometheus = find_prometheus("prometheus")
+    assert run_campaign(campaign, tmp_path, tell=told.append, prometheus=prometheus) == []
+    assert any(text.startswith("Prometheus: ") for text in told) == (prometheus is not None)
     assert any(text.startswith("anomalies: ") and text != "anomalies: 0 messages" for text in told)
     assert any(
         text.startswith("swaps of partitions: ") and not text.startswith("swaps of partitions: 0") for text in told
