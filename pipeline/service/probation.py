@@ -10,8 +10,9 @@ usual spread, and the usual rate of alarms. A newer one leaves the band upward w
 Then the service had better go back. A bundle that stays in the band for long enough has passed, and sets the next band.
 
 Behind the way back the bundle from before scores what comes, and is compared with its own band: where it leaves that,
-too, the streams have changed, and the newer bundle need not have been worse. Its first blocks do not count, as the
-first forecasts that are answered in them were made by the bundle that was left.
+too, the streams have changed, and the newer bundle need not have been worse. Here the level has a lower end as well:
+lanes that have seen a large change take it for part of their usual spread, and have small residuals beside that. The
+first blocks do not count, as the first forecasts that are answered in them were made by the bundle that was left.
 """
 
 from collections import deque
@@ -124,7 +125,7 @@ class Probation:
 
     def _judge(self, block: Block) -> None:
         self._new.append(block)
-        self.reason = self._level_left() or self._alarms_left()
+        self.reason = self._level_left() or self._alarms_left(self._new)
         if self.reason:
             self.standing = Standing.FAILED
         elif sum(one.points for one in self._new) >= self.pass_points:
@@ -139,37 +140,46 @@ class Probation:
         self._again = again = [*again, block]
         if len(again) < SKIPPED_BLOCKS + LEVEL_BLOCKS:
             return
-        now, limit = self._level(again)
-        if now > limit:
+        counted = again[SKIPPED_BLOCKS:]
+        now, least, most = self._level(counted)
+        level, band = f"a mean residual of {now:.3g} standard deviations", f"its own band of {least:.3g} to {most:.3g}"
+        if not least <= now <= most:
+            changed = f"has {level} now, outside {band}"
+        elif alarms := self._alarms_left(counted):
+            changed = f"is outside its own band now, too ({alarms})"
+        else:
+            changed = ""
+        if changed:
             self.lesson = (
-                f"the bundle from before has a mean residual of {now:.3g} standard deviations now, beyond its own band "
-                f"of {limit:.3g}: the streams have changed, and the newer bundle need not have been worse"
+                f"the bundle from before {changed}: the streams have changed, and the newer bundle need not have been "
+                "worse"
             )
             self._usual.clear()
         else:
             self.lesson = (
-                f"the bundle from before has a mean residual of {now:.3g} standard deviations again, within its own "
-                f"band of {limit:.3g}: the streams are as they were, and the newer bundle was worse"
+                f"the bundle from before has {level} again, within {band}: the streams are as they were, and the newer "
+                "bundle was worse, unless something disturbed them for a while"
             )
-        self._usual.extend(again[SKIPPED_BLOCKS:])
+        self._usual.extend(counted)
         self._again = None
 
     def _level_left(self) -> str:
         if len(self._new) < LEVEL_BLOCKS:
             return ""
-        now, limit = self._level(self._new)
-        if now <= limit:
+        now, _, most = self._level(self._new)
+        if now <= most:
             return ""
-        return f"found a mean residual of {now:.3g} standard deviations; expected at most {limit:.3g}"
+        return f"found a mean residual of {now:.3g} standard deviations; expected at most {most:.3g}"
 
-    def _level(self, blocks: Sequence[Block]) -> tuple[float, float]:
-        """Mean residual of the newest blocks, and the most that the band allows."""
+    def _level(self, blocks: Sequence[Block]) -> tuple[float, float, float]:
+        """Mean residual of the newest blocks, and the least and the most of the band."""
         usual, now = _levels(self._usual), _levels(blocks[-LEVEL_BLOCKS:]).mean()
-        error = usual.std(ddof=1) * np.sqrt(1 / LEVEL_BLOCKS + 1 / len(usual))
-        return float(now), float(max(LEVEL_RISE * usual.mean(), usual.mean() + LEVEL_ERRORS * error))
+        mean, error = usual.mean(), usual.std(ddof=1) * np.sqrt(1 / LEVEL_BLOCKS + 1 / len(usual))
+        width = LEVEL_ERRORS * error
+        return float(now), float(min(mean / LEVEL_RISE, mean - width)), float(max(mean * LEVEL_RISE, mean + width))
 
-    def _alarms_left(self) -> str:
-        before, now = sum(self._usual, Block()), sum(self._new, Block())
+    def _alarms_left(self, blocks: Iterable[Block]) -> str:
+        before, now = sum(self._usual, Block()), sum(blocks, Block())
         # one more than there were, since none among few is no promise
         expected = now.points * ALARM_RISE * max((before.alarms + 1) / before.points, self.allowed)
         if poisson.sf(now.alarms - 1, expected) >= ALARM_CHANCE:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from detectors.structure import Structure
@@ -154,10 +155,31 @@ def test_a_newer_champion_is_gone_over_to_at_one_offset(
     assert {one["id"]: one for one in map(json.loads, lines)} == told
 
 
-def test_a_bundle_that_is_worse_in_service_is_left(bootstrap: str, tmp_path: Path) -> None:
-    """The registry is rolled back and promotion held, once and loudly, and the bundle before scores again."""
+def _without_rhythm(records: Iterable[tuple[int, bytes, bytes]]) -> Iterator[tuple[int, bytes, bytes]]:
+    """The same streams at the same times, as noise that nobody can forecast."""
+    rng = np.random.default_rng(7)
+    for partition, key, value in records:
+        yield partition, key, json.dumps(json.loads(value) | {"value": round(rng.normal(10, 0.7), 6)}).encode()
+
+
+@pytest.mark.parametrize(
+    ("newer", "changed", "lesson"),
+    [
+        (variant(gain=3.0, seed=2), False, ": the streams are as they were, and the newer bundle was worse"),
+        (variant(seed=2), True, ": the streams have changed, and the newer bundle need not have been worse"),
+    ],
+    ids=["worse-bundle", "changed-streams"],
+)
+def test_a_bundle_that_is_worse_in_service_is_left(
+    bootstrap: str, tmp_path: Path, newer: Bundle, *, changed: bool, lesson: str
+) -> None:
+    """The registry is rolled back and promotion held, once and loudly, and the bundle before scores again.
+
+    Then the log explains it, once: a bundle of three times the weights was worse, and one of the very same weights was
+    not, but the streams lost their rhythm right behind the swap to it. What the log says frees promotion does.
+    """
     registry = Registry(str(tmp_path / "models"))
-    first, second = (registry.publish(bundle, act()) for bundle in (variant(), variant(gain=3.0, seed=2)))
+    first, second = (registry.publish(bundle, act()) for bundle in (variant(), newer))
     registry.promote(first, act())
     name = Names.of(f"run-{uuid.uuid4().hex[:8]}", f"in-{uuid.uuid4().hex[:8]}")
     create_topic(bootstrap, name.input, PARTITIONS, {})
@@ -165,7 +187,9 @@ def test_a_bundle_that_is_worse_in_service_is_left(bootstrap: str, tmp_path: Pat
         tmp_path / "c.toml", bootstrap, name, detector={"bundle": "champion"},
         models={"registry": str(tmp_path / "models"), "check_interval": "200ms"}, log={"repeat_interval": "0s"},
     )  # fmt: skip
-    records = list(make_records(120_000, 40, PARTITIONS, 9, garbage=0.0))
+    records = list(make_records(220_000, 40, PARTITIONS, 9, garbage=0.0))
+    if changed:
+        records[80_000:] = _without_rhythm(records[80_000:])
     service = Serving(file, tmp_path / "log")
     service.wait_until_ready()
     send(bootstrap, name.input, records[:80_000])
@@ -173,18 +197,25 @@ def test_a_bundle_that_is_worse_in_service_is_left(bootstrap: str, tmp_path: Pat
     registry.promote(second, act(1))
     service.wait_for(lambda: all(_swaps(service.told).values()))
     assert service.metrics()[("driftline_bundle_probation", ())] == 0  # told with the next batch
-    send(bootstrap, name.input, records[80_000:])
+    send(bootstrap, name.input, records[80_000:120_000])
     service.wait_for(lambda: all(len(mine) == 2 for mine in _swaps(service.told).values()))
+    send(bootstrap, name.input, records[120_000:])
     _drain(bootstrap, name, service)
     assert service.told.count('"rolled_back"') == 1
     assert service.metrics()[("driftline_rollbacks_total", ())] == 1
+    (explained,) = [json.loads(line) for line in service.told.splitlines() if '"rollback_explained"' in line]
+    assert (explained["level"], explained["bundle"]) == ("warning", second[:16])
+    assert lesson in explained["lesson"]
     assert service.stop() == 0
     standing = Registry(str(tmp_path / "models")).standing()
     assert standing.champion == first
     assert standing.hold is not None
     assert "residual" in standing.hold.reason or "alarms" in standing.hold.reason
-    (told,) = read_committed(bootstrap, name.anomalies)
-    for mine in told.values():
+    told = [*explained["release"].split()[1:], "--config", str(file), "--reason", explained["lesson"]]
+    assert run(told) == 0
+    assert Registry(str(tmp_path / "models")).standing().hold is None
+    (outputs,) = read_committed(bootstrap, name.anomalies)
+    for mine in outputs.values():
         bundles = [json.loads(one.value or "")["bundle"] for one in mine]
         assert bundles[0] == first[:16]
 

@@ -67,11 +67,24 @@ def test_a_worse_bundle_is_left_once(guard: Guard, left: _Left) -> None:
     assert not guard.is_on_probation
 
 
-@pytest.mark.parametrize(("level", "told"), [(0.31, "the newer bundle was worse"), (0.6, "the streams have changed")])
+@pytest.mark.parametrize(
+    ("level", "alarms", "told"),
+    [
+        (
+            0.31,
+            0,
+            "within its own band of 0.258 to 0.372: the streams are as they were, and the newer bundle was worse",
+        ),
+        (0.6, 0, "outside its own band of 0.258 to 0.372: the streams have changed"),
+        (0.1, 0, "outside its own band of 0.258 to 0.372: the streams have changed"),
+        (0.31, 9, "(found 45 alarms in 5000 points; expected about 5): the streams have changed"),
+    ],
+    ids=["as-before", "larger", "smaller", "more-alarms"],
+)
 def test_behind_the_way_back_it_is_told_whether_it_was_the_bundle(
-    guard: Guard, left: _Left, level: float, told: str
+    guard: Guard, left: _Left, level: float, alarms: int, told: str
 ) -> None:
-    """Once: whether the bundle from before does better with what comes now, first forecasts of the other one left out.
+    """Once: whether the bundle from before does as before with what comes now, first forecasts of the other left out.
 
     What it does from then on is the band of the next newer bundle.
     """
@@ -83,13 +96,13 @@ def test_behind_the_way_back_it_is_told_whether_it_was_the_bundle(
         guard.scored(_outcome(0.9))
     assert left.lessons == []
     for n in range(40):
-        guard.scored(_outcome(level + 0.01 * (n % 3)))
+        guard.scored(replace(_outcome(level + 0.01 * (n % 3)), anomalies=_alarms(alarms)))
     ((bundle, lesson),) = left.lessons
     assert bundle == "second"
     assert told in lesson
     guard.swapped("third")
     for n in range(60):
-        guard.scored(_outcome(level + 0.01 * (n % 3)))
+        guard.scored(replace(_outcome(level + 0.01 * (n % 3)), anomalies=_alarms(alarms)))
     assert [one for one, _ in left.calls] == ["second"]
     assert len(left.lessons) == 1
 
