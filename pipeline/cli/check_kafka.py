@@ -4,7 +4,6 @@ import socket
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +13,11 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
 from pipeline.adapters.kafka.connection import KafkaSettings, client_options, told_as_feed_error
+from pipeline.adapters.kafka.waiting import end_producer, within
 from pipeline.cli.timeouts import BROKER_LIMITS
 from pipeline.cli.workshop import message_format
 from pipeline.codec.decoding import make_decoder
 from pipeline.config import Config
-from pipeline.errors import FeedError
 from pipeline.records import Place, Position
 
 Told = tuple[str, str]
@@ -169,8 +168,10 @@ def _understood(config: Config, newest: Mapping[Any, Sequence[Any]]) -> Iterator
 def writing(config: Config, connection: KafkaSettings, topics: Collection[str]) -> Iterator[Told]:
     """Whether transactions over topics and the group's offsets can be made: one is begun and taken back.
 
+    A broker that goes away in the middle ends the transaction by itself when it is back.
+
     Raises:
-        FeedError: the brokers do not answer.
+        FeedError: the brokers do not answer, in 15 seconds for each step.
         ConfigError: they do not permit it.
     """
     group = config.kafka.group
@@ -186,6 +187,7 @@ def writing(config: Config, connection: KafkaSettings, topics: Collection[str]) 
             allow_auto_create_topics=False,
             metrics_enabled=False,
         )
+    answer_s = _REQUEST_MS / 1000 - 2  # before the client gives up a request of a transaction and tells less of it
     try:
         with told_as_feed_error(f"transactional id {name}", connection):
             producer.init_transactions()
@@ -193,14 +195,17 @@ def writing(config: Config, connection: KafkaSettings, topics: Collection[str]) 
         for topic in sorted(topics):
             with told_as_feed_error(f"topic {topic}, writing", connection):
                 sent = producer.send(topic, b"{}", b"driftline-check", partition=0)
-                producer.flush(_REQUEST_MS / 1000)
+                producer.flush(answer_s)
                 sent.get(1)
         with told_as_feed_error(f"group {group}, committing offsets in a transaction", connection):
-            producer.send_offsets_to_transaction({}, group)  # of no partition, so that none can be left behind
-    finally:
-        with suppress(KafkaError, FeedError):
-            producer.abort_transaction()
-        producer.close(timeout=5)
+            # of no partition, so that none can be left behind
+            within(answer_s, lambda: producer.send_offsets_to_transaction({}, group))
+        with told_as_feed_error(f"transactional id {name}, taking a transaction back", connection):
+            within(answer_s, producer.abort_transaction)
+    except BaseException:
+        end_producer(producer, abort=True)
+        raise
+    end_producer(producer)
     yield "ok", f"a transaction over {len(topics)} topics and the offsets of group {group} was begun and taken back"
 
 

@@ -257,7 +257,10 @@ def told_as_feed_error(what: str, settings: KafkaSettings | None = None) -> Iter
         raise ConfigError(f"{what}: found a name that no topic can have ({_text(exc)}); expected another") from exc
     except (errors.KafkaConnectionError, errors.KafkaTimeoutError, OSError) as exc:
         where = ", ".join(settings.bootstrap) if settings else "the brokers"
-        raise FeedError(f"{what}: found no answer from {where} ({_text(exc)}); expected a broker there") from exc
+        raise FeedError(
+            f"{what}: found no answer from {where} ({_text(exc)}); expected a broker there: see whether it is up, and "
+            "whether bootstrap in [kafka] is right"
+        ) from exc
     except errors.UnknownTopicOrPartitionError as exc:
         raise FeedError(f"{what}: found no such topic ({_text(exc)}); expected it to exist") from exc
     except errors.KafkaError as exc:

@@ -1,6 +1,5 @@
 """Transactions: messages and the group's offsets, visible together or not at all."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,8 +10,8 @@ from kafka import KafkaProducer, TopicPartition, codec, errors
 from kafka.structs import OffsetAndMetadata
 
 from pipeline.adapters.kafka.connection import KafkaSettings, client_options
-from pipeline.adapters.kafka.ending import end_at_once
 from pipeline.adapters.kafka.refusals import no_permission
+from pipeline.adapters.kafka.waiting import end_producer, within
 from pipeline.errors import ConfigError, FencedError, TooLongError, TransactionError
 from pipeline.interfaces import Headers
 from pipeline.records import Place, Position
@@ -111,8 +110,8 @@ class KafkaOutbox:
                     TopicPartition(*place): OffsetAndMetadata(at.offset, at.note, -1) for place, at in positions.items()
                 }
                 member, producer = self._group_metadata(), self._producer
-                _within(self._settings.answer_s, lambda: producer.send_offsets_to_transaction(offsets, member))
-            _within(self._settings.answer_s, self._producer.commit_transaction)
+                within(self._settings.answer_s, lambda: producer.send_offsets_to_transaction(offsets, member))
+            within(self._settings.answer_s, self._producer.commit_transaction)
         self._is_open = False
         self._futures.clear()
         self._fenced_once = False
@@ -143,9 +142,9 @@ class KafkaOutbox:
         if producer is None:
             return
         if self._is_open:
-            _end(producer, abort=True)
+            end_producer(producer, abort=True)
         else:
-            _end(producer)
+            end_producer(producer)
         self._is_open = False
         self._futures.clear()
 
@@ -254,41 +253,4 @@ class KafkaOutbox:
         self._futures.clear()
         self._partitions.clear()
         if producer is not None:
-            _end(producer)
-
-
-def _within(seconds: float, step: Callable[[], Any]) -> None:
-    """Do a step, but do not wait for it for ever.
-
-    kafka-python (3.0.12) waits for the answer to a request of a transaction without end, and there is none when the
-    connection went away at the wrong moment. A step that is given up goes on in its thread until the producer is ended.
-
-    Raises:
-        KafkaTimeoutError: it took longer.
-    """
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            step()
-        except BaseException as exc:  # noqa: BLE001  it is raised again by the thread that waits
-            raised.append(exc)
-
-    thread = threading.Thread(target=run, name="transaction", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if raised:
-        raise raised[0]
-    if thread.is_alive():
-        raise errors.KafkaTimeoutError(f"no answer to a step of a transaction in {seconds:.0f} s")
-
-
-def _end(producer: Any, *, abort: bool = False) -> None:
-    """End a producer without waiting for what it still has to send."""
-    try:
-        if abort:
-            _within(5.0, producer.abort_transaction)
-            producer.close(timeout=1)
-    except Exception:  # noqa: BLE001, S110  whatever it is: the broker ends the transaction in time
-        pass
-    end_at_once(producer)
+            end_producer(producer)

@@ -1,18 +1,21 @@
 """`driftline check` against a real broker."""
 
 import json
+import socket
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
 from kafka.structs import OffsetAndMetadata
 
-from pipeline.cli import run
+from pipeline.adapters.kafka import connection
+from pipeline.cli import check_kafka, run
 from tests.chaos.records import make_records
 from tests.chaos.service import Names, Serving, write_config
 from tests.kafka_broker import Broker, create_topic, read_to_end, send
@@ -216,3 +219,62 @@ def test_permissions_that_are_missing_are_told(
     assert len(failed) == 1
     assert told in failed[0]
     assert "expected an ACL that allows it" in failed[0]
+
+
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A broker that may be frozen and killed."""
+    broker = Broker(tmp_path_factory.mktemp("mortal"))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.mark.parametrize(
+    ("how", "step", "told"),
+    [
+        ("freeze", "begin_transaction", "topic {group}.anomalies, writing: found no answer from {broker}"),
+        ("freeze", "send_offsets_to_transaction", "group {group}, committing offsets in a transaction: found no"),
+        ("freeze", "abort_transaction", "{group}-check-{host}, taking a transaction back: found no answer from"),
+        # the last, as what a test starts ends with it
+        ("kill", "send_offsets_to_transaction", "group {group}, committing offsets in a transaction: found no"),
+    ],
+    ids=["writing", "committing", "taking-back", "committing-killed"],
+)
+def test_a_broker_that_goes_away_in_the_middle_is_told(
+    mortal: Broker,
+    tmp_path: Path,
+    checked: Callable[[Path], tuple[int, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+    step: str,
+    told: str,
+) -> None:
+    """With exit status 2 and in a time that is told, whether it hangs or ends; when it is back the check goes well."""
+    monkeypatch.setattr(check_kafka, "_REQUEST_MS", 5_000)
+    monkeypatch.setattr(connection, "_BOOTSTRAP_MS", 2_000)
+    names = Names.of(f"run-{uuid.uuid4().hex[:8]}", f"in-{uuid.uuid4().hex[:8]}")
+    create_topic(mortal.bootstrap, names.input, PARTITIONS)
+    _make_outputs(mortal.bootstrap, names)
+    config = write_config(tmp_path / "c.toml", mortal.bootstrap, names)
+    go = getattr(KafkaProducer, step)
+
+    def go_without_broker(producer: KafkaProducer, *arguments: Any) -> Any:
+        getattr(mortal, how)()
+        return go(producer, *arguments)
+
+    monkeypatch.setattr(KafkaProducer, step, go_without_broker)
+    began = time.monotonic()
+    status, out = checked(config)
+    assert time.monotonic() - began < 60
+    assert status == 2
+    expected = told.format(group=names.group, host=socket.gethostname(), broker=mortal.bootstrap)
+    (line,) = [line for line in out.splitlines() if line.startswith("FAIL  writing")]
+    assert expected in line
+    assert "expected a broker there: see whether it is up" in line
+    monkeypatch.setattr(KafkaProducer, step, go)
+    if how == "freeze":
+        mortal.thaw()
+    else:
+        mortal.start()
+    assert checked(config)[0] == 0
