@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -131,22 +132,19 @@ def choose_kernels(model: Forecaster, inputs: Tensor, targets: Tensor) -> tuple[
     """
     if not is_fusable(model.cells):
         return False, ""
-    expected = _gradient(model, inputs, targets)
-    model.is_fused = True
-    try:
+
+    def run() -> list[Tensor]:
         found = _gradient(model, inputs, targets)
         with torch.no_grad():
             model(inputs, targets)  # is compiled by itself
-    except Exception as error:  # what Triton, its compiler and the linker raise has no class in common
-        if is_out_of_memory(error):
-            raise
-        why = f"{type(error).__name__}: {_first_line(error)}"
+        return found
+
+    tried = _try(model, "is_fused", run, _gradient(model, inputs, targets))
+    if isinstance(tried, Exception):
+        why = f"{type(tried).__name__}: {_first_line(tried)}"
         return False, f"fused kernels do not run here ({why}): training with those of cuDNN"
-    finally:
-        model.is_fused = False
-        model.zero_grad()
-    if not (agreement := _agreement(found, expected)) >= LEAST_AGREEMENT:
-        return False, f"gradients of fused kernels agree by {agreement:.4f} with cuDNN's: training with those of cuDNN"
+    if not tried >= LEAST_AGREEMENT:
+        return False, f"gradients of fused kernels agree by {tried:.4f} with cuDNN's: training with those of cuDNN"
     return True, ""
 
 
@@ -165,19 +163,11 @@ def choose_precision(name: str, model: Forecaster, inputs: Tensor, targets: Tens
         raise ValueError(f"found precision {name!r}; expected one of {', '.join(PRECISIONS)}")
     if name == "float32" or (name == "auto" and inputs.device.type != "cuda"):
         return False, ""
-    expected = _gradient(model, inputs, targets)
-    model.is_mixed = True
-    try:
-        found = _gradient(model, inputs, targets)
-    except Exception as error:  # see `choose_kernels`
-        if is_out_of_memory(error):
-            raise
-        return False, f"this device has no LSTM in bfloat16 ({_first_line(error)}): training in float32"
-    finally:
-        model.is_mixed = False
-        model.zero_grad()
-    if not (agreement := _agreement(found, expected)) >= LEAST_AGREEMENT:
-        return False, f"gradients in bfloat16 agree by {agreement:.4f} with those of float32: training in float32"
+    tried = _try(model, "is_mixed", lambda: _gradient(model, inputs, targets), _gradient(model, inputs, targets))
+    if isinstance(tried, Exception):
+        return False, f"this device has no LSTM in bfloat16 ({_first_line(tried)}): training in float32"
+    if not tried >= LEAST_AGREEMENT:
+        return False, f"gradients in bfloat16 agree by {tried:.4f} with those of float32: training in float32"
     return True, ""
 
 
@@ -186,6 +176,31 @@ def agree_on_batch(batch: int, ranks: Ranks, device: torch.device) -> int:
     if ranks.count == 1:
         return batch
     return ranks.count * int(ranks.follow(torch.tensor([batch], device=device)).item())
+
+
+def _try(
+    model: Forecaster, way: Literal["is_fused", "is_mixed"], run: Callable[[], list[Tensor]], expected: list[Tensor]
+) -> float | Exception:
+    """How well the gradients that `run` gives agree with those expected, or what it raised.
+
+    Args:
+        model: whose gradients are cleared.
+        way: that the model goes meanwhile.
+
+    Raises:
+        RuntimeError: the memory did not suffice.
+    """
+    setattr(model, way, True)
+    try:
+        found = run()
+    except Exception as error:  # what torch, Triton, its compiler and the linker raise has no class in common
+        if is_out_of_memory(error):
+            raise
+        return error
+    finally:
+        setattr(model, way, False)
+        model.zero_grad()
+    return _agreement(found, expected)
 
 
 def _first_line(error: Exception) -> str:
