@@ -175,6 +175,18 @@ PAGE = Page(
                     'max by (job) (driftline_training_step{job=~"$job"})',
                 ),
                 number(
+                    "Done",
+                    "Of what the training is at: reading, learning or judging.",
+                    "percentunit",
+                    'max by (job) (driftline_training_done_ratio{job=~"$job"})',
+                ),
+                number(
+                    "Left",
+                    "Of that, at the pace so far; learning ends earlier where it gets no better.",
+                    "s",
+                    'max by (job) (driftline_training_left_seconds{job=~"$job"})',
+                ),
+                number(
                     "Since the last decision",
                     "Of a training, whatever it was.",
                     "s",

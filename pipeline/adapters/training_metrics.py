@@ -1,5 +1,7 @@
 """What a trainer shows to Prometheus."""
 
+import math
+
 from prometheus_client import CollectorRegistry
 
 from pipeline.catalogue import learning as shown
@@ -18,17 +20,35 @@ class TrainingMetrics:
         self._stage = shown.TRAINING_STAGE.gauge(registry)
         self._step = shown.TRAINING_STEP.gauge(registry)
         self._step_loss = shown.TRAINING_STEP_LOSS.gauge(registry)
+        self._done = shown.TRAINING_DONE.gauge(registry)
+        self._left = shown.TRAINING_LEFT.gauge(registry)
         self._seconds = shown.TRAINING_LAST_SECONDS.gauge(registry)
         self._loss = shown.TRAINING_LAST_LOSS.gauge(registry)
         self._success = shown.TRAINING_LAST_SUCCESS.gauge(registry)
         self._memory = shown.TRAINING_LAST_MEMORY.gauge(registry)
         self._device = shown.TRAINING_DEVICE.info(registry)
+        self.set_stage("")
         self._pending = shown.TRAINING_SIGNALS_PENDING.gauge(registry)
 
-    def set_stage(self, stage: str, step: int = 0, loss: float | None = None) -> None:
-        """Show what is being done; '' for nothing."""
+    def set_stage(
+        self,
+        stage: str,
+        step: int = 0,
+        loss: float | None = None,
+        *,
+        done: float | None = None,
+        left_s: float | None = None,
+    ) -> None:
+        """Show what is being done; '' for nothing.
+
+        Args:
+            done: share of it that is done; None unless known.
+            left_s: seconds that the rest of it takes; None unless known.
+        """
         for one in shown.STAGES:
             self._stage.labels(one).set(one == stage)
+        self._done.set(math.nan if done is None else done)
+        self._left.set(math.nan if left_s is None else left_s)
         if step:
             self._step.set(step)
         if loss is not None:

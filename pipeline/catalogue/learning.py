@@ -37,6 +37,22 @@ TRAINING_STEP = Metric(
     "training_step", "gauge", "steps", "Optimiser step of the training that goes on, or of the last.", "How far is it?"
 )
 TRAINING_STEP_LOSS = Metric("training_step_loss", "gauge", "nats", "Loss of that step.", "Does it converge?")
+TRAINING_DONE = Metric(
+    "training_done_ratio",
+    "gauge",
+    "ratio",
+    "Share that is done of what the training is at: of the records that it reads or judges on, or of the steps or time "
+    "that it may take; NaN where that is not known.",
+    "How far is it?",
+)
+TRAINING_LEFT = Metric(
+    "training_left_seconds",
+    "gauge",
+    "seconds",
+    "Time that the rest of that takes at the pace so far; learning may end earlier, where it gains nothing more. NaN "
+    "where that is not known.",
+    "When is it done?",
+)
 TRAINING_LAST_SECONDS = Metric(
     "training_last_seconds",
     "gauge",
@@ -85,6 +101,7 @@ TRAINING_SIGNALS_PENDING = Metric(
 )
 SERVICE_METRICS = (DRIFT_RATIO, DRIFTS)
 TRAINER_METRICS = (
-    TRAINING_RUNS, TRAINING_STAGE, TRAINING_STEP, TRAINING_STEP_LOSS, TRAINING_LAST_SECONDS,
-    TRAINING_LAST_MEMORY, TRAINING_LAST_LOSS, TRAINING_LAST_SUCCESS, TRAINING_DEVICE, TRAINING_SIGNALS_PENDING,
+    TRAINING_RUNS, TRAINING_STAGE, TRAINING_STEP, TRAINING_STEP_LOSS, TRAINING_DONE, TRAINING_LEFT,
+    TRAINING_LAST_SECONDS, TRAINING_LAST_MEMORY, TRAINING_LAST_LOSS, TRAINING_LAST_SUCCESS, TRAINING_DEVICE,
+    TRAINING_SIGNALS_PENDING,
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from pipeline.service.plan import Log
 LEASE_S = 60.0
 """Since the last renewal, after which somebody else may train."""
 _LISTEN_S = 0.2
+_PROGRESS_S = 60.0
+"""Between two lines of the log that tell how far a training is."""
 
 
 @dataclass(slots=True)
@@ -33,7 +35,9 @@ class _Course:
 
     training: Unfinished
     stage: str = ""
+    loss: float | None = None
     resumed_step: int | None = None
+    told_s: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +142,11 @@ class Attendant:
         """What a training has told."""
         name = course.training.name
         if isinstance(news, Told):
-            self.metrics.set_stage(news.stage, news.step, news.loss)
+            self.metrics.set_stage(news.stage, news.step, news.loss, done=news.done, left_s=news.left_s)
             if news.stage != course.stage:
                 course.stage = news.stage
                 self.log.info("training_stage", run=name, stage=news.stage, pid=pid)
+            self._tell_progress(news, course)
         elif isinstance(news, Surveyed):
             course.training = msgspec.structs.replace(course.training, measured=news.measured)
             kept.keep(course.training)
@@ -150,6 +155,18 @@ class Attendant:
             self.log.info("training_goes_on", run=name, step=news.step)
         elif isinstance(news, Trouble):
             self.log.warning(news.event, run=name, error=news.error, detail=news.detail)
+
+    def _tell_progress(self, news: Told, course: _Course) -> None:
+        """How far it is, where that is known and was not told just before."""
+        course.loss = course.loss if news.loss is None else news.loss
+        if news.done is None or time.monotonic() - course.told_s < _PROGRESS_S:
+            return
+        course.told_s = time.monotonic()
+        steps = {"step": news.step, "loss": course.loss} if news.step else {}
+        self.log.info(
+            "training_progress", run=course.training.name, stage=news.stage, done=round(news.done, 3),
+            left_s=None if news.left_s is None else round(news.left_s, 1), **steps,
+        )  # fmt: skip
 
     def _renew(self) -> bool:
         try:

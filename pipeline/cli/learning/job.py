@@ -44,11 +44,19 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True, tag_field="told", tag="stage"):
-    """Something else is being done now; `loss` is of the newest optimiser step."""
+    """What is being done now, and how far it is.
+
+    Attributes:
+        step, loss: the newest optimiser step, and the loss where it was taken; 0 and None outside training.
+        done: share of the records that are read, or of the steps or the time that training may take; None unless known.
+        left_s: seconds that the rest takes at the pace so far; None unless known.
+    """
 
     stage: str
     step: int = 0
     loss: float | None = None
+    done: float | None = None
+    left_s: float | None = None
 
 
 class Surveyed(msgspec.Struct, frozen=True, tag_field="told", tag="surveyed"):

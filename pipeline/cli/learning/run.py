@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.adapters.kafka.source import RangePartition
     from pipeline.cli.gate.running import Judged
     from pipeline.cli.learning.job import Job, Result
+    from pipeline.cli.screen import Screen
     from pipeline.config import Config
     from pipeline.learning.unfinished import Measured
     from pipeline.training.fit import FitConfig, Fitted
@@ -42,18 +43,36 @@ class Course:
 
     write: Callable[[bytes], Any]
     seconds: dict[str, float] = field(default_factory=dict)
+    name: str = ""
+    _told_s: float = 0.0
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Within the block that part is done."""
         from pipeline.cli.learning.job import Told
 
+        self.name = name
         self.tell(Told(name))
         began = time.monotonic()
         try:
             yield
         finally:
             self.seconds[name] = round(time.monotonic() - began, 3)
+
+    def follow(self) -> Callable[..., None]:
+        """Takes how far the part has come, as (share done, optimiser step, loss), and tells of it twice a second."""
+        from pipeline.cli.learning.job import Told
+        from pipeline.learning.pace import Pace
+
+        pace = Pace(time.monotonic)
+
+        def reach(done: float, step: int = 0, loss: float | None = None) -> None:
+            left_s = pace.left_s(done)
+            if loss is not None or time.monotonic() - self._told_s >= _STEP_S:
+                self._told_s = time.monotonic()
+                self.tell(Told(self.name, step, loss, done, left_s))
+
+        return reach
 
     def tell(self, what: Any) -> None:
         """A line."""
@@ -74,11 +93,11 @@ def train_and_judge(job: "Job", config: "Config", course: Course, kernels: Path)
     from pipeline.cli.learning.concluding import conclude
     from pipeline.cli.learning.history import PassWithin, input_sources
     from pipeline.cli.learning.job import Surveyed
-    from pipeline.cli.screen import Screen
+    from pipeline.cli.learning.telling import TellingScreen
     from pipeline.cli.trained import bundle_of
     from pipeline.training.history import History
 
-    screen = Screen(quiet=True)
+    screen = TellingScreen(course.follow)
     parent = Registry(config.models.registry).load(job.champion)
     sources = input_sources(config)
     with course.stage("measuring"):
@@ -98,7 +117,7 @@ def train_and_judge(job: "Job", config: "Config", course: Course, kernels: Path)
     with tempfile.TemporaryDirectory(prefix="driftline-") as scratch, course.stage("judging"):
         folder = Path(scratch, "challenger")
         save_bundle(bundle, folder)
-        judged = _judge(job, config, folder, sources, history.last_us + 1 - history.cut_us, kernels)
+        judged = _judge(job, config, folder, sources, history.last_us + 1 - history.cut_us, screen, kernels)
     with course.stage("publishing"):
         return conclude(job, config, bundle, fitted, judged, history.cut_us, course.seconds)
 
@@ -151,29 +170,26 @@ def _plan(job: "Job", config: "Config", parent: "Bundle") -> "FitConfig":
 
 
 def _fit(job: "Job", kept: Any, plan: "FitConfig", parent: "Bundle", course: Course) -> "Fitted":
-    from pipeline.cli.learning.job import Told
     from pipeline.cli.learning.state import StateFile
     from pipeline.training.fit import fit
 
-    told_s = 0.0
+    reach = course.follow()
 
     def progress(report: "StepReport") -> None:
-        nonlocal told_s
-        if report.loss is not None or time.monotonic() - told_s >= _STEP_S:
-            told_s = time.monotonic()
-            course.tell(Told("training", report.step, report.loss))
+        reach(report.fraction, report.step, report.loss)
 
     store = None if job.state is None else StateFile(Path(job.state), course.tell)
     return fit(kept, plan, parent.network, clock=time.monotonic, progress=progress, store=store)
 
 
-def _judge(job: "Job", config: "Config", folder: Path, sources: list[str], slice_us: int, kernels: Path) -> "Judged":
+def _judge(
+    job: "Job", config: "Config", folder: Path, sources: list[str], slice_us: int, screen: "Screen", kernels: Path
+) -> "Judged":
     from pipeline.cli.gate.running import Request, judge
-    from pipeline.cli.screen import Screen
 
     gate = config.gate.model_copy(update={"held_out": timedelta(microseconds=slice_us)})
     request = Request(str(folder), None, sources, job.since_us, job.until_us, None, promote=True)
-    return judge(request, config.model_copy(update={"gate": gate}), Screen(quiet=True), kernels=kernels)
+    return judge(request, config.model_copy(update={"gate": gate}), screen, kernels=kernels)
 
 
 def main(tells: int, life: int) -> int:
