@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.codec.columns import Record, Unusable, put
 from pipeline.codec.formats import LONGEST_KEY, MessageFormat, RawMessage
+from pipeline.codec.nesting import is_too_deep, may_be_too_deep
 from pipeline.codec.rows import Rows
 from pipeline.codec.times import END_MS, iso_us, whole_us
 from pipeline.records import POINTS_PER_MESSAGE, Batch
@@ -85,7 +86,7 @@ class FastJson:
         for place, message in enumerate(messages):
             content: Any = message.value
             try:
-                if len(content) <= longest:
+                if len(content) <= longest and not is_too_deep(content):
                     add(decode(content))
                     continue
             except _BAD:
@@ -116,7 +117,9 @@ class FastJson:
             found: list[Any] | None = self._decode(content) if len(content) <= self._longest else None
         except _BAD:
             return None
-        return found if found and len(found) <= POINTS_PER_MESSAGE else None
+        if not found or len(found) > POINTS_PER_MESSAGE:
+            return None
+        return None if may_be_too_deep(content, len(found)) and is_too_deep(content) else found
 
     def _told_thoroughly(
         self,

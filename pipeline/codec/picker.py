@@ -32,7 +32,6 @@ class Picker:
 
         Raises:
             msgspec.MsgspecError, UnicodeDecodeError: it is no object, or what is asked for in it cannot be decoded.
-            RecursionError: it is nested too deep.
         """
         picked = msgspec.structs.astuple(self._decode(content))
         found = {name: value for name, value in zip(self._names, picked, strict=True) if value is not msgspec.UNSET}

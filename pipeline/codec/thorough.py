@@ -9,6 +9,7 @@ import msgspec
 
 from pipeline.codec.columns import Record, Unusable
 from pipeline.codec.formats import LONGEST_KEY, MessageFormat, RawMessage
+from pipeline.codec.nesting import DEEPEST, is_too_deep
 from pipeline.codec.picker import Picker
 from pipeline.codec.times import END_MS, TimeError, time_us, unit_of
 from pipeline.records import POINTS_PER_MESSAGE
@@ -115,12 +116,11 @@ class _Json(Thorough):
         self._decode = Picker([*paths_of(layout), *([".".join(path)] for path in paths_of(layout))]).decode
 
     def _parse(self, content: bytes | msgspec.Raw) -> dict[str, Any]:
+        _require_shallow(content)
         try:
             return self._decode(content)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise Unusable("malformed", _shorten_bytes(bytes(content))) from None
-        except RecursionError:
-            raise Unusable("malformed", "nesting too deep") from None
 
     def _parse_or_problem(self, content: bytes | msgspec.Raw) -> dict[str, Any] | Unusable:
         try:
@@ -140,12 +140,11 @@ class ThoroughArrays(_Json):
     """A message is an array of objects."""
 
     def _objects(self, content: bytes) -> Sequence[dict[str, Any] | Unusable]:
+        _require_shallow(content, within=1)
         try:
             items = _RAW_ITEMS(content)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise Unusable("malformed", _shorten_bytes(content)) from None
-        except RecursionError:
-            raise Unusable("malformed", "nesting too deep") from None
         return [self._parse_or_problem(item) for item in some(items)]
 
 
@@ -174,6 +173,16 @@ def some(points: list[Any]) -> list[Any]:
     if len(points) > POINTS_PER_MESSAGE:
         raise Unusable("too_many_points", f"{len(points)} points")
     return points
+
+
+def _require_shallow(content: bytes | msgspec.Raw, within: int = 0) -> None:
+    """Refuse what is nested too deep.
+
+    Raises:
+        Unusable: it is.
+    """
+    if is_too_deep(content, within):
+        raise Unusable("malformed", f"nested deeper than {DEEPEST}")
 
 
 def _look_up(one: dict[str, Any], path: list[str]) -> Any:
