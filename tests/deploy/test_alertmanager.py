@@ -22,7 +22,7 @@ pytestmark = pytest.mark.alertmanager
 
 MEMBERS, PARTITIONS = 2, 2
 TRAINER = "driftline-trainer"
-CAUSES = {"DriftlineDown", "DriftlinePositionStuck", "DriftlineTrainerDown"}
+CAUSES = {"DriftlineDown", "DriftlineKafkaAway", "DriftlinePositionStuck", "DriftlineTrainerDown"}
 LESSER = {name for name, rule in alerts().items() if rule["labels"]["severity"] != "critical"} - {
     "DriftlineTrainerDown", "DriftlineTrainingFailing",
 }  # fmt: skip
@@ -187,9 +187,10 @@ def test_a_service_that_is_killed_is_one_notification_until_it_is_back(
         ("DriftlineDown", "", LESSER),
         ("DriftlineDown", "driftline-elsewhere", set()),
         ("DriftlinePositionStuck", JOB, OF_STANDSTILL),
+        ("DriftlineKafkaAway", JOB, {*OF_STANDSTILL, "DriftlineCommitsFailing"}),
         ("DriftlineTrainerDown", TRAINER, {"DriftlineTrainingFailing"}),
     ],
-    ids=["a service", "no service known", "another service", "a position", "a trainer"],
+    ids=["a service", "no service known", "another service", "a position", "Kafka", "a trainer"],
 )
 def test_what_follows_from_a_cause_is_held_back(
     alertmanager: Alertmanager, webhook: Webhook, cause: str, job: str, held: set[str]
