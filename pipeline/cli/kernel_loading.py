@@ -14,13 +14,16 @@ def load_kernels(engine: PartitionEngine, screen: Screen, kernels: Path) -> int:
 
     What is wrong with the configuration of the engine shows by making it, before any output is made.
     """
-    record = Batch(
-        ["a"], np.zeros(1, np.int32), np.zeros(1, np.int64), np.zeros((1, len(engine.fields))), np.ones(1, np.int64)
-    )
     text = "loading the scoring kernel"
     if not any(kernels.rglob("*.nbi")):
         text = "compiling the scoring kernel, once per machine (about half a minute)"
         screen.step(text)
     with screen.working(text):
-        engine.process(record)
+        process_one(engine)
     return engine.lanes.bytes_per_lane
+
+
+def process_one(engine: PartitionEngine) -> None:
+    """Have an engine that is not used otherwise process a record, so that its kernels are there."""
+    one, fields = np.ones(1, np.int64), len(engine.fields)
+    engine.process(Batch(["a"], np.zeros(1, np.int32), np.zeros(1, np.int64), np.zeros((1, fields)), one))

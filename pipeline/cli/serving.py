@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from prometheus_client import ProcessCollector
 
 from pipeline.adapters.http import Health, serve_http
@@ -22,6 +21,7 @@ from pipeline.cli.detecting import require_lstm
 from pipeline.cli.feedback_watch import following_feedback
 from pipeline.cli.following import following, make_guard
 from pipeline.cli.kafka_settings import settings_from
+from pipeline.cli.kernel_loading import process_one
 from pipeline.cli.learning.beside import begin_registry, beside, require_retrain
 from pipeline.cli.live_observer import LiveObserver
 from pipeline.cli.live_web import make_web
@@ -36,7 +36,7 @@ from pipeline.cli.version import driftline_version
 from pipeline.cli.wiring import window_spec
 from pipeline.cli.workshop import EngineWorkshop, message_format
 from pipeline.config import Config, Given, environment, load_config
-from pipeline.records import Batch, Place
+from pipeline.records import Place
 from pipeline.service.loop import Service
 from pipeline.service.observers import Observers
 from pipeline.service.plan import Log, Topics
@@ -88,7 +88,7 @@ def serve(config: Config, member: Member) -> int:
         begin_registry(config, log)
         bundle = open_bundle(config)
         spills = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="driftline-")))
-        bundles = held.enter_context(following(config, bundle, log))
+        bundles = held.enter_context(following(config, bundle, log, spills))
         guard = make_guard(config, bundle, bundles)
         workshop = EngineWorkshop(config, bundle, spills, bundles)
         registry = WholeRegistry()
@@ -191,11 +191,8 @@ def _drift_watch(config: Config, bundle: str, log: Log, held: ExitStack) -> "Dri
 
 
 def _compile(workshop: EngineWorkshop) -> None:
-    """Have an engine that is not used otherwise process a record, so that the kernels are there."""
-    engine = workshop.make(_WARM_UP).engine
-    fields = len(engine.fields)
-    record = Batch(["a"], np.zeros(1, np.int32), np.zeros(1, np.int64), np.zeros((1, fields)), np.ones(1, np.int64))
-    engine.process(record)
+    """Have the kernels there before a partition is waiting for them."""
+    process_one(workshop.make(_WARM_UP).engine)
     workshop.release(_WARM_UP)
 
 
