@@ -3,7 +3,6 @@
 import math
 import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,15 +25,13 @@ def _shown(follower: Follower) -> dict[str, float]:
     return {one.name: one.value for family in families for one in family.samples if not one.labels}
 
 
-def test_a_training_tells_how_far_it_is_and_when_it_will_be_done(
-    bootstrap: str, tmp_path: Path, follow: Callable[..., Follower]
-) -> None:
+def test_a_training_tells_how_far_it_is_and_when_it_will_be_done(bootstrap: str, tmp_path: Path) -> None:
     """Log and metrics have the share that is done and the time left, which grows short; between trainings none."""
     name, file = make(bootstrap, tmp_path, steps=300)
     begin(file)
     send(bootstrap, name.input, make_drifting(1500, change=0, keys=6))
     ask(file)
-    follower = follow(file, tmp_path / "log", constants=ALWAYS)
+    follower = Follower(file, tmp_path / "log", constants=ALWAYS)
     shown: list[dict[str, float]] = []
     began = time.monotonic()
     while not told(follower.told, "training_ended"):
