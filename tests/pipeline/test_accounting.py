@@ -2,8 +2,8 @@ import json
 
 import numpy as np
 
-from pipeline.accounting import Counts
-from pipeline.records import Disposition, Severity
+from pipeline.accounting import Counts, count_batch
+from pipeline.records import Batch, Disposition, Problem, Severity
 
 S, W, L, D, X, M = (int(value) for value in Disposition)
 
@@ -58,3 +58,13 @@ def test_no_records_count_nothing() -> None:
     counts = Counts()
     counts.add_dispositions(np.empty((0, 2), np.int8))
     assert counts == Counts()
+
+
+def test_values_without_use_count_once_by_reason() -> None:
+    """What the decoder has told of is not counted again as missing; what it has not is, by what is there instead."""
+    values = np.array([[1.0, np.nan], [np.nan, np.inf], [np.nan, np.nan], [2.0, np.nan]])
+    problems = (Problem(0, 1, "not_a_number", "x"), Problem(2, -1, "malformed", "{"))
+    batch = Batch(["a"], np.zeros(4, np.int32), np.arange(4), values, np.arange(1, 5), problems=problems)
+    counts = count_batch(batch, np.array([[S, M], [M, M], [X, X], [S, M]], np.int8), np.zeros(2, np.int8))
+    assert counts.problems == {"not_a_number": 1, "malformed": 1, "missing": 2, "non_finite": 1}
+    assert counts.records == {"scored": 2, "dead_lettered": 2}

@@ -69,6 +69,7 @@ def test_counts_are_sums_and_lists_are_whole(two: tuple[Told, Told]) -> None:
     assert [moment.records_per_s for moment in both.history] == [
         (a.records_per_s or 0) + (b.records_per_s or 0) for a, b in zip(one.history, other.history, strict=True)
     ]
+    assert [moment.time_ms for moment in both.history] == [a.time_ms // 1000 * 1000 for a in one.history]
     every = view.anomalies(Wanted(limit=MOST_ANOMALIES)).anomalies
     assert len(every) == sum(len(told.view.anomalies(Wanted(limit=MOST_ANOMALIES)).anomalies) for told in two)
     assert [a.committed_ms for a in every] == sorted((a.committed_ms for a in every), reverse=True)
